@@ -1,0 +1,191 @@
+/**
+ * Every error pgtwin can report, in one place: its HTTP status, the retry clock that counts for it, and what the
+ * operator should do. Codes are stable for ever: they are the tail of a problem document's `type`.
+ *
+ * `retry` names the clock: `connection` (10 to 1440 minutes), `other` (1 to 1440 minutes) or `never`.
+ */
+export type RetryClock = 'connection' | 'other' | 'never';
+export type ErrorRule = { readonly status: number; readonly retry: RetryClock; readonly advice: string };
+
+export const errors = {
+  // what a caller sent
+  'invalid-request': {
+    status: 422,
+    retry: 'never',
+    advice: 'Correct the named field and send the request again.',
+  },
+  'malformed-json': { status: 400, retry: 'never', advice: 'Send a body that is one valid JSON object.' },
+  unauthorized: {
+    status: 401,
+    retry: 'never',
+    advice: 'Send the header "Authorization: Bearer <token>" with the token of this service.',
+  },
+  forbidden: { status: 403, retry: 'never', advice: 'Use a token whose role allows this action.' },
+  'not-found': {
+    status: 404,
+    retry: 'never',
+    advice: 'Check the identifier; list the pairs to see those that exist.',
+  },
+  'conflict-of-versions': {
+    status: 412,
+    retry: 'never',
+    advice: 'Read the resource again and repeat the change with its current ETag.',
+  },
+  'action-not-allowed': {
+    status: 409,
+    retry: 'never',
+    advice:
+      'Wait for, or bring about, a state that allows the action; the answer lists those that are allowed.',
+  },
+  'pair-is-full': {
+    status: 409,
+    retry: 'never',
+    advice: 'A pair joins exactly two databases. Create another pair for a third one.',
+  },
+  'same-database': {
+    status: 422,
+    retry: 'never',
+    advice: 'Give two different databases: a database can not be synchronized with itself.',
+  },
+  'endpoint-fixed': {
+    status: 422,
+    retry: 'never',
+    advice: 'The reverse task uses the endpoints of the forward task, swapped. Leave them out.',
+  },
+  // databases
+  'database-unreachable': {
+    status: 503,
+    retry: 'connection',
+    advice: 'Check host, port, firewall, TLS mode and that the server is running.',
+  },
+  'login-failed': {
+    status: 422,
+    retry: 'connection',
+    advice: 'Check user name, password, database name and pg_hba.conf of the server.',
+  },
+  'privilege-missing': {
+    status: 422,
+    retry: 'other',
+    advice: 'Run the GRANT that the precheck prints, then run the precheck again.',
+  },
+  'server-version-unsupported': {
+    status: 422,
+    retry: 'never',
+    advice: 'Use PostgreSQL 15, 16, 17 or 18 on both sides.',
+  },
+  'slot-lost': {
+    status: 409,
+    retry: 'never',
+    advice: 'Restart the task: the server removed the slot, or WAL that the slot needed.',
+  },
+  'slot-in-use': {
+    status: 409,
+    retry: 'connection',
+    advice: 'Another session reads the slot; it is taken over when its lease has expired.',
+  },
+  'server-identity-changed': {
+    status: 409,
+    retry: 'never',
+    advice: 'The server has another system id or timeline: positions no longer compare. Restart the task.',
+  },
+  'publication-missing': {
+    status: 409,
+    retry: 'never',
+    advice: 'Restart the task: its publication was dropped on the source.',
+  },
+  'wal-message-malformed': {
+    status: 500,
+    retry: 'other',
+    advice: 'The replication stream has bytes that are not pgoutput protocol 1. Report this with the log.',
+  },
+  'database-error': {
+    status: 502,
+    retry: 'other',
+    advice: 'See the SQLSTATE and message that the database gave.',
+  },
+  // data path
+  'message-malformed': {
+    status: 500,
+    retry: 'never',
+    advice:
+      'A queue message is not one of pgtwin. It is left for the dead-letter queue; the stream sends again.',
+  },
+  'message-version-unknown': {
+    status: 500,
+    retry: 'other',
+    advice: 'Deploy capture and apply in the same version.',
+  },
+  'claim-check-missing': {
+    status: 503,
+    retry: 'other',
+    advice: 'The stored parts of a large transaction are gone; they are sent again from the slot.',
+  },
+  'gap-not-healable': {
+    status: 409,
+    retry: 'never',
+    advice: 'Changes are missing and the slot no longer has them. Restart the task.',
+  },
+  'change-refused': {
+    status: 409,
+    retry: 'other',
+    advice: 'The destination refused a change. Mend the cause that the database names, then retry the task.',
+  },
+  'conflict-stops-task': {
+    status: 409,
+    retry: 'never',
+    advice:
+      'The policy is task-failed: solve the conflict (take source, keep destination), then retry the task.',
+  },
+  'relation-unknown': {
+    status: 409,
+    retry: 'other',
+    advice: 'The table does not exist on the destination. Create it there, or leave it out of the task.',
+  },
+  'column-missing': {
+    status: 409,
+    retry: 'other',
+    advice: 'Add the column on the destination, or leave it out of the task.',
+  },
+  'schema-not-supported': {
+    status: 422,
+    retry: 'never',
+    advice: 'Create the named objects by hand on the destination, or leave them out of the task.',
+  },
+  'copy-failed': {
+    status: 409,
+    retry: 'other',
+    advice: 'Mend the cause that the database names, then retry the task.',
+  },
+  'limit-exceeded': {
+    status: 422,
+    retry: 'never',
+    advice: 'Stay below the limit that the message names.',
+  },
+  // platform
+  'lease-lost': { status: 409, retry: 'other', advice: 'Another capture owns the task now; nothing to do.' },
+  'queue-unavailable': {
+    status: 503,
+    retry: 'connection',
+    advice: 'Check SQS and the role of the function.',
+  },
+  'table-unavailable': {
+    status: 503,
+    retry: 'connection',
+    advice: 'Check DynamoDB and the role of the function.',
+  },
+  'blob-unavailable': { status: 503, retry: 'connection', advice: 'Check S3 and the role of the function.' },
+  'secret-unavailable': {
+    status: 503,
+    retry: 'connection',
+    advice: 'Check that the secret exists and that the role may read it.',
+  },
+  'environment-invalid': {
+    status: 500,
+    retry: 'never',
+    advice: 'Set the named environment variable as the message says.',
+  },
+  'prerequisite-missing': { status: 500, retry: 'never', advice: 'Install what the message names.' },
+  internal: { status: 500, retry: 'other', advice: 'Report this with the log lines around it.' },
+} as const satisfies Record<string, ErrorRule>;
+
+export type ErrorCode = keyof typeof errors;
