@@ -1,0 +1,112 @@
+import pg from 'pg';
+import { PgtwinError } from '../errors/pgtwin-error.ts';
+import { translate } from './sqlstate.ts';
+
+/** Where a database is and who logs in; the password comes from a secret store and is never logged. */
+export type Target = {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly tls: 'disable' | 'require' | 'verify-full';
+};
+
+/** What most code needs of a connection. */
+export interface Queryable {
+  // biome-ignore lint/suspicious/noExplicitAny: rows are typed where they are read
+  query<R extends pg.QueryResultRow = any>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<pg.QueryResult<R>>;
+}
+
+/**
+ * Every session that prints or reads values has these (design, section 2): text is only "as PostgreSQL wrote it"
+ * under fixed settings. Times out nothing by itself; callers set statement and lock timeouts where they need them.
+ */
+export const fixedSettings: Readonly<Record<string, string>> = {
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'postgres',
+  extra_float_digits: '3',
+  bytea_output: 'hex',
+  TimeZone: 'UTC',
+  xmlbinary: 'base64',
+  search_path: '',
+  lc_monetary: 'C',
+  row_security: 'off',
+  standard_conforming_strings: 'on',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
+};
+
+/** The fixed settings as the `options` of a start-up packet (libpq syntax: a backslash before spaces). */
+export const settingsOption = (more: Readonly<Record<string, string>> = {}): string =>
+  Object.entries({ ...fixedSettings, ...more })
+    .map(([name, value]) => `-c ${name}=${value.replaceAll('\\', '\\\\').replaceAll(' ', '\\ ')}`)
+    .join(' ');
+
+/** What `pg` needs to connect; shared with the replication connection. */
+export function clientConfig(
+  target: Target,
+  options: { application: string; settings?: Readonly<Record<string, string>>; connectTimeoutMs?: number },
+): pg.ClientConfig {
+  return {
+    host: target.host,
+    port: target.port,
+    database: target.database,
+    user: target.user,
+    password: target.password,
+    ssl: target.tls === 'disable' ? false : { rejectUnauthorized: target.tls === 'verify-full' },
+    application_name: options.application,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
+    keepAlive: true,
+    options: settingsOption(options.settings),
+    client_encoding: 'UTF8',
+  } as pg.ClientConfig;
+}
+
+/** Opens a connection with fixed settings; errors are translated (`database-unreachable`, `login-failed`, ...). */
+export async function connect(
+  target: Target,
+  options: { application: string; settings?: Readonly<Record<string, string>>; connectTimeoutMs?: number },
+): Promise<pg.Client> {
+  const client = new pg.Client({ ...clientConfig(target, options), types: textTypes });
+  // A connection lost between queries is reported by the next query; without a listener it would end the process.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw translate(error, { host: target.host, port: target.port, database: target.database });
+  }
+}
+
+/** Values stay as PostgreSQL printed them, except the kinds our own helper tables use. */
+const keepParsed = new Set([16, 20, 21, 23, 114, 3802]);
+const textTypes: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: string) => {
+    if (oid === 20) return (value: string) => BigInt(value);
+    if (keepParsed.has(oid)) return pg.types.getTypeParser(oid, format as 'text');
+    if (oid === 1009 || oid === 1003) return pg.types.getTypeParser(1009, 'text');
+    return (value: string) => value;
+  }) as pg.CustomTypesConfig['getTypeParser'],
+};
+
+/** Runs `work` on a connection of its own and closes it. */
+export async function withClient<T>(
+  target: Target,
+  options: { application: string; settings?: Readonly<Record<string, string>>; connectTimeoutMs?: number },
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await connect(target, options);
+  try {
+    return await work(client);
+  } catch (error) {
+    if (error instanceof PgtwinError) throw error;
+    throw translate(error, { host: target.host, port: target.port, database: target.database });
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
