@@ -184,6 +184,17 @@ export const errors = {
     retry: 'never',
     advice: 'Set the named environment variable as the message says.',
   },
+  'local-server-failed': {
+    status: 503,
+    retry: 'other',
+    advice: 'A server of the local platform did not start or stop. See the log file that the message names.',
+  },
+  'function-failed': { status: 502, retry: 'other', advice: "See the function's own log lines around it." },
+  'function-timeout': {
+    status: 504,
+    retry: 'other',
+    advice: 'The function ran longer than allowed and was ended; what it had not committed is done again.',
+  },
   'prerequisite-missing': { status: 500, retry: 'never', advice: 'Install what the message names.' },
   internal: { status: 500, retry: 'other', advice: 'Report this with the log lines around it.' },
 } as const satisfies Record<string, ErrorRule>;
