@@ -89,7 +89,7 @@ const textTypes: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: string) => {
     if (oid === 20) return (value: string) => BigInt(value);
     if (keepParsed.has(oid)) return pg.types.getTypeParser(oid, format as 'text');
-    if (oid === 1009 || oid === 1003) return pg.types.getTypeParser(1009, 'text');
+    if (oid === 1009 || oid === 1003) return pg.types.getTypeParser(1009 as 1003, 'text');
     return (value: string) => value;
   }) as pg.CustomTypesConfig['getTypeParser'],
 };
