@@ -83,12 +83,15 @@ export async function connect(
   }
 }
 
+const parserOf = pg.types.getTypeParser as (oid: number, format: 'text') => (value: string) => unknown;
+const TEXT_ARRAY = 1009;
+const NAME_ARRAY = 1003;
 /** Values stay as PostgreSQL printed them, except the kinds our own helper tables use. */
 const keepParsed = new Set([16, 20, 21, 23, 114, 3802]);
 const textTypes: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: string) => {
+  getTypeParser: ((oid: number) => {
     if (oid === 20) return (value: string) => BigInt(value);
-    if (keepParsed.has(oid)) return pg.types.getTypeParser(oid, format as 'text');
+    if (keepParsed.has(oid)) return parserOf(oid, 'text');
     if (oid === 1009 || oid === 1003) return pg.types.getTypeParser(1009 as 1003, 'text');
     return (value: string) => value;
   }) as pg.CustomTypesConfig['getTypeParser'],
