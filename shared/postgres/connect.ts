@@ -91,9 +91,8 @@ const keepParsed = new Set([16, 20, 21, 23, 114, 3802]);
 const textTypes: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number) => {
     if (oid === 20) return (value: string) => BigInt(value);
-    if (keepParsed.has(oid)) return parserOf(oid, 'text');
-    if (oid === 1009 || oid === 1003) return pg.types.getTypeParser(1009 as 1003, 'text');
-    return (value: string) => value;
+    if (oid === TEXT_ARRAY || oid === NAME_ARRAY) return parserOf(TEXT_ARRAY, 'text');
+    return keepParsed.has(oid) ? parserOf(oid, 'text') : (value: string) => value;
   }) as pg.CustomTypesConfig['getTypeParser'],
 };
 

@@ -1,0 +1,141 @@
+import { PgtwinError } from '../errors/pgtwin-error.ts';
+
+/**
+ * Readers of pgoutput messages, protocol version 1 (PostgreSQL manual, 53.9 "Logical Replication Message Formats").
+ * They work on offsets into a buffer and copy nothing; values are text as PostgreSQL printed it.
+ */
+export const tag = {
+  begin: 0x42, // B
+  commit: 0x43, // C
+  origin: 0x4f, // O
+  relation: 0x52, // R
+  type: 0x59, // Y
+  insert: 0x49, // I
+  update: 0x55, // U
+  delete: 0x44, // D
+  truncate: 0x54, // T
+  message: 0x4d, // M
+} as const;
+
+declare global {
+  interface Buffer {
+    /** Node's own fast slices, without the option handling of toString. */
+    utf8Slice(start: number, end: number): string;
+    latin1Slice(start: number, end: number): string;
+  }
+}
+
+/** Kinds of a value and of a tuple. */
+export const mark = {
+  null: 0x6e, // n
+  unchanged: 0x75, // u: TOASTed and not changed, not sent
+  text: 0x74, // t
+  newTuple: 0x4e, // N
+  keyTuple: 0x4b, // K
+  oldTuple: 0x4f, // O
+} as const;
+
+export type RelationColumn = { readonly name: string; readonly typeOid: number; readonly inKey: boolean };
+export type Relation = {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** `d` default, `n` nothing, `f` full, `i` index. */
+  readonly identity: string;
+  readonly columns: readonly RelationColumn[];
+};
+
+export const u16 = (b: Uint8Array, at: number): number => (b[at]! << 8) | b[at + 1]!;
+export const u32 = (b: Uint8Array, at: number): number =>
+  b[at]! * 0x1000000 + ((b[at + 1]! << 16) | (b[at + 2]! << 8) | b[at + 3]!);
+export const u64 = (b: Uint8Array, at: number): bigint =>
+  (BigInt(u32(b, at)) << 32n) | BigInt(u32(b, at + 4));
+
+const malformed = (why: string) =>
+  new PgtwinError('wal-message-malformed', { detail: `A replication message is malformed: ${why}.` });
+
+/** Begin: the commit record's LSN, commit time in microseconds since 2000-01-01, and the 32-bit xid. */
+export const readBegin = (b: Uint8Array, at: number): { commitLsn: bigint; time: bigint; xid: number } => {
+  if (b.length < at + 21) throw malformed('begin is too short');
+  return { commitLsn: u64(b, at + 1), time: u64(b, at + 9), xid: u32(b, at + 17) };
+};
+
+/** Commit: LSN of the commit record and the LSN behind it, which is what may be confirmed to the slot. */
+export const readCommit = (
+  b: Uint8Array,
+  at: number,
+): { commitLsn: bigint; endLsn: bigint; time: bigint } => {
+  if (b.length < at + 26) throw malformed('commit is too short');
+  return { commitLsn: u64(b, at + 2), endLsn: u64(b, at + 10), time: u64(b, at + 18) };
+};
+
+/** Relation, from its tag on. */
+export function readRelation(b: Buffer, at: number): Relation {
+  let p = at + 5;
+  const text = (): string => {
+    const end = b.indexOf(0, p);
+    if (end < 0) throw malformed('a name has no end');
+    const value = b.utf8Slice(p, end);
+    p = end + 1;
+    return value;
+  };
+  if (b.length < at + 8) throw malformed('relation is too short');
+  const oid = u32(b, at + 1);
+  const schema = text() || 'pg_catalog';
+  const name = text();
+  const identity = String.fromCharCode(b[p]!);
+  const count = u16(b, p + 1);
+  p += 3;
+  const columns: RelationColumn[] = [];
+  for (let i = 0; i < count; i++) {
+    const inKey = (b[p]! & 1) === 1;
+    p += 1;
+    const column = text();
+    if (p + 8 > b.length) throw malformed('a column is too short');
+    columns.push({ name: column, typeOid: u32(b, p), inKey });
+    p += 8;
+  }
+  return { oid, schema, name, identity, columns };
+}
+
+/** Truncate: the relation ids; `options` bit 1 is CASCADE, bit 2 RESTART IDENTITY. */
+export function readTruncate(b: Uint8Array, at: number): { options: number; relations: number[] } {
+  const count = u32(b, at + 1);
+  if (b.length < at + 6 + 4 * count) throw malformed('truncate is too short');
+  return { options: b[at + 5]!, relations: Array.from({ length: count }, (_, i) => u32(b, at + 6 + 4 * i)) };
+}
+
+/**
+ * Writes the offset of each value's kind byte of the tuple at `at` (its column count) into `refs` from `from` on.
+ * Returns the offset behind the tuple.
+ */
+export function walkTuple(b: Uint8Array, at: number, end: number, refs: number[], from: number): number {
+  const count = u16(b, at);
+  let p = at + 2;
+  for (let i = 0; i < count; i++) {
+    refs[from + i] = p;
+    const kind = b[p];
+    if (kind === mark.text) p += 5 + u32(b, p + 1);
+    else if (kind === mark.null || kind === mark.unchanged) p += 1;
+    else throw malformed(`value of unknown kind ${kind}`);
+  }
+  if (p > end) throw malformed('a tuple is longer than its message');
+  return p;
+}
+
+/** A value: text, null, or undefined for an unchanged TOAST value that was not sent. */
+export function valueAt(b: Buffer, ref: number): string | null | undefined {
+  const kind = b[ref];
+  if (kind === mark.text) return b.utf8Slice(ref + 5, ref + 5 + u32(b, ref + 1));
+  return kind === mark.null ? null : undefined;
+}
+
+/** Microseconds between 1970 and PostgreSQL's 2000-01-01. */
+const EPOCH_2000_MICROS = 946_684_800_000_000n;
+/** A pgoutput time as microseconds since 1970. */
+export const unixMicros = (time: bigint): bigint => BigInt.asIntN(64, time) + EPOCH_2000_MICROS;
+/** Microseconds since 1970 as text for a timestamptz parameter. */
+export const timestampText = (micros: bigint): string => {
+  const date = new Date(Number(micros / 1000n)).toISOString();
+  return `${date.slice(0, -1)}${String(micros % 1000n).padStart(3, '0')}Z`;
+};
