@@ -38,7 +38,18 @@ export async function startInDocker(
     await stop();
     throw error;
   }
-  return { kind: 'docker', endpoint, port, logFile, hostSeenByFunctions: 'host.docker.internal', stop };
+  const untilEnded = async () => {
+    await run('docker', ['wait', container]).catch(() => 'removed already');
+  };
+  return {
+    kind: 'docker',
+    endpoint,
+    port,
+    logFile,
+    hostSeenByFunctions: 'host.docker.internal',
+    untilEnded,
+    stop,
+  };
 }
 
 /** Stops and removes the container (LocalStack removes its functions' containers); keeps its log if a file is given. */

@@ -46,7 +46,7 @@ export async function startOnHost(
     child.stdin?.destroy();
   };
   try {
-    const failure = () => (ended.done ? `it ended with ${ended.how}: ${tail(logFile)}` : null);
+    const failure = () => (ended.how ? `it ended with ${ended.how}: ${tail(logFile)}` : null);
     await untilReady({ endpoint, failure, timeoutMs: 120_000 });
   } catch (error) {
     await stop();
@@ -54,7 +54,15 @@ export async function startOnHost(
   }
   child.unref();
   (child.stdin as { unref?: () => void } | null)?.unref?.();
-  return { kind: 'host', endpoint, port, logFile, hostSeenByFunctions: '127.0.0.1', stop };
+  return {
+    kind: 'host',
+    endpoint,
+    port,
+    logFile,
+    hostSeenByFunctions: '127.0.0.1',
+    untilEnded: () => ended.end,
+    stop,
+  };
 }
 
 /** Ends a LocalStack process with everything below it and removes its files; nothing if it is gone already. */
@@ -98,13 +106,18 @@ function hostEnvironment({ port, workFolder, java, jars, more }: HostSettings): 
   };
 }
 
-/** Remembers how a child ended; without it an early end would be noticed only by the timeout. */
-function endOf(child: ChildProcess): { done: boolean; how: string } {
-  const end = { done: false, how: '' };
-  const finish = (how: string) => Object.assign(end, { done: true, how });
-  child.once('exit', (code, signal) => finish(signal ? `signal ${signal}` : `exit code ${code}`));
-  child.once('error', (error) => finish(error.message));
-  return end;
+/** Notices how a child ended; `how` is null while it runs. */
+function endOf(child: ChildProcess): { how: string | null; readonly end: Promise<void> } {
+  const end = new Promise<void>((resolve) => {
+    const finish = (how: string) => {
+      state.how = how;
+      resolve();
+    };
+    child.once('exit', (code, signal) => finish(signal ? `signal ${signal}` : `exit code ${code}`));
+    child.once('error', (error) => finish(error.message));
+  });
+  const state: { how: string | null; readonly end: Promise<void> } = { how: null, end };
+  return state;
 }
 
 const tail = (file: string): string => readFileSync(file, 'utf8').trim().split('\n').slice(-8).join('\n');

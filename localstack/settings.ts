@@ -32,6 +32,8 @@ export type LocalStack = {
   readonly logFile: string;
   /** The name by which Lambda functions reach servers (databases) of this machine. */
   readonly hostSeenByFunctions: string;
+  /** Ends when LocalStack does, whoever stopped it. */
+  readonly untilEnded: () => Promise<void>;
   /** Stops LocalStack and every process or container below it; safe to call twice. */
   readonly stop: () => Promise<void>;
 };

@@ -58,7 +58,7 @@ async function main(): Promise<void> {
     report(`export ${name}=${value}`);
   }
   const alive = setInterval(() => {}, 60_000); // nothing else keeps this process
-  await stopSignal;
+  await Promise.race([stopSignal, localstack.untilEnded()]);
   clearInterval(alive);
   report('stopping LocalStack');
   await localstack.stop();
