@@ -15,6 +15,22 @@ export const errors = {
     advice: 'Correct the named field and send the request again.',
   },
   'malformed-json': { status: 400, retry: 'never', advice: 'Send a body that is one valid JSON object.' },
+  'unsupported-media-type': {
+    status: 415,
+    retry: 'never',
+    advice: 'Send the body as JSON, with the header "Content-Type: application/json".',
+  },
+  'body-too-large': { status: 413, retry: 'never', advice: 'Send a body below the limit that is named.' },
+  'idempotency-key-reused': {
+    status: 422,
+    retry: 'never',
+    advice: 'An Idempotency-Key stands for one request. Use a new key for another request.',
+  },
+  'request-in-progress': {
+    status: 409,
+    retry: 'other',
+    advice: 'The first request with this Idempotency-Key is still at work. Send it again in a moment.',
+  },
   unauthorized: {
     status: 401,
     retry: 'never',
