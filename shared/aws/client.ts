@@ -39,9 +39,9 @@ export function clientOptions(settings: ClientSettings = {}) {
 export const awsErrorName = (error: unknown): string => (error instanceof Error ? error.name : String(error));
 
 /** An AWS error in our words; its own message stays in the cause, for the log only. */
-export const awsFailure = (code: ErrorCode, doing: string, error: unknown): PgtwinError =>
-  new PgtwinError(
-    code,
-    { detail: `${doing} failed: ${awsErrorName(error)}.`, awsError: awsErrorName(error) },
-    { cause: error },
-  );
+export function awsFailure(code: ErrorCode, doing: string, error: unknown): PgtwinError {
+  // The SDK hangs the whole HTTP exchange on its errors, the signed headers of the request included.
+  if (error instanceof Error) Reflect.deleteProperty(error, '$response');
+  const awsError = awsErrorName(error);
+  return new PgtwinError(code, { detail: `${doing} failed: ${awsError}.`, awsError }, { cause: error });
+}

@@ -81,10 +81,15 @@ export function openDelivery(settings: DeliverySettings): Delivery {
   };
 }
 
-/** High-throughput FIFO: limits count per message group. */
-const attributesOf = (deadArn: string | undefined): Attributes => ({
+/** Fixed when a queue is made. High-throughput FIFO: limits count per message group. */
+const fixedAttributes: Attributes = {
+  FifoQueue: 'true',
   DeduplicationScope: 'messageGroup',
   FifoThroughputLimit: 'perMessageGroupId',
+};
+
+/** Set anew on a queue that is there, so that a new version's values reach it. */
+const attributesOf = (deadArn: string | undefined): Attributes => ({
   MessageRetentionPeriod: String(RETENTION_SECONDS),
   VisibilityTimeout: String(VISIBILITY_SECONDS),
   MaximumMessageSize: String(BODY_BYTES),
@@ -106,7 +111,7 @@ async function ensureQueue(
       return existing;
     }
     try {
-      const whole = { QueueName: name, Attributes: { ...attributes, FifoQueue: 'true' } };
+      const whole = { QueueName: name, Attributes: { ...attributes, ...fixedAttributes } };
       const created = await sqs.send(new CreateQueueCommand(whole));
       if (created.QueueUrl) return created.QueueUrl;
     } catch (error) {
