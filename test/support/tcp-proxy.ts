@@ -25,111 +25,92 @@ export type TcpProxy = AsyncDisposable & {
   close(): Promise<void>;
 };
 
+/** Rules that all connections share and that the test changes while they are open. */
+type Rules = {
+  delayMs: number;
+  refusing: boolean;
+  paused: boolean;
+  budget: { readonly direction: ProxyDirection; bytes: number } | undefined;
+};
+type Connection = { pump(): void; cut(): void };
+
 /** A TCP proxy for faults between pgtwin and a database. The target is a host and port, or a Unix socket's path. */
 export async function openProxy(target: NetConnectOpts): Promise<TcpProxy> {
+  const rules: Rules = { delayMs: 0, refusing: false, paused: false, budget: undefined };
   const open = new Set<Connection>();
-  let refusing = false;
-  let paused = false;
-  let budget: { direction: ProxyDirection; bytes: number } | undefined;
+  const cut = (): void => {
+    for (const connection of open) connection.cut();
+  };
+  const pump = (): void => {
+    for (const connection of open) connection.pump();
+  };
 
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
-    if (refusing) {
+    if (rules.refusing) {
       client.on('error', () => undefined);
       client.resetAndDestroy();
       return;
     }
     const upstream = connect({ ...target, allowHalfOpen: true });
-    const connection: Connection = { client, upstream, timers: new Set() };
+    const toServer = new Pipe(client, upstream, 'to-server', rules, cut);
+    const toClient = new Pipe(upstream, client, 'to-client', rules, cut);
+    const destroy = (): void => {
+      open.delete(connection);
+      client.destroy();
+      upstream.destroy();
+    };
+    const connection: Connection = {
+      pump() {
+        toServer.pump();
+        toClient.pump();
+      },
+      cut() {
+        // A socket that was given its last bytes still has to send them.
+        if (!client.writableEnded) client.resetAndDestroy();
+        destroy();
+      },
+    };
     open.add(connection);
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true);
-      socket.on('error', () => destroy(connection));
-      socket.on('close', () => destroy(connection));
+      socket.on('error', destroy);
+      socket.on('close', destroy);
     }
-    forward(connection, 'to-server');
-    forward(connection, 'to-client');
   });
-
-  const forward = (connection: Connection, direction: ProxyDirection): void => {
-    const [from, to] =
-      direction === 'to-server'
-        ? [connection.client, connection.upstream]
-        : [connection.upstream, connection.client];
-    const later = (work: () => void): void => {
-      if (proxy.delayMs === 0 && connection.timers.size === 0) return work();
-      const timer = setTimeout(() => {
-        connection.timers.delete(timer);
-        work();
-      }, proxy.delayMs);
-      connection.timers.add(timer);
-    };
-    from.on('data', (data) => later(() => write(to, data, direction, from)));
-    from.on('end', () => later(() => to.end()));
-    to.on('drain', () => paused || from.resume());
-    if (!paused) from.resume();
-  };
-
-  const write = (to: Socket, data: Buffer, direction: ProxyDirection, from: Socket): void => {
-    if (to.destroyed) return;
-    if (budget?.direction === direction) {
-      if (data.length >= budget.bytes) {
-        const last = data.subarray(0, budget.bytes);
-        budget = undefined;
-        // A reset would throw away what is still in the socket's buffer: end first, cut when it is out.
-        to.write(last, () => cut());
-        return;
-      }
-      budget.bytes -= data.length;
-    }
-    if (!to.write(data)) from.pause();
-  };
-
-  const destroy = (connection: Connection): void => {
-    open.delete(connection);
-    for (const timer of connection.timers) clearTimeout(timer);
-    connection.client.destroy();
-    connection.upstream.destroy();
-  };
-
-  const cut = (): void => {
-    for (const connection of open) {
-      connection.client.resetAndDestroy();
-      destroy(connection);
-    }
-  };
-
-  const each = (act: (socket: Socket) => void): void => {
-    for (const { client, upstream } of open) [client, upstream].forEach(act);
-  };
 
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   const close = async (): Promise<void> => {
+    const closed = new Promise((done) => server.close(done));
     cut();
-    await new Promise((done) => server.close(done));
+    await closed;
   };
 
-  const proxy: TcpProxy = {
+  return {
     port,
     get connections() {
       return open.size;
     },
-    delayMs: 0,
+    get delayMs() {
+      return rules.delayMs;
+    },
+    set delayMs(value) {
+      rules.delayMs = value;
+    },
     cut,
     refuse(on) {
-      refusing = on;
+      rules.refusing = on;
     },
     pause() {
-      paused = true;
-      each((socket) => socket.pause());
+      rules.paused = true;
     },
     resume() {
-      paused = false;
-      each((socket) => socket.resume());
+      rules.paused = false;
+      pump();
     },
     cutAfterBytes(bytes, direction = 'to-client') {
-      budget = { bytes, direction };
+      rules.budget = { bytes, direction };
     },
     through(url) {
       const through = new URL(url);
@@ -139,11 +120,66 @@ export async function openProxy(target: NetConnectOpts): Promise<TcpProxy> {
     close,
     [Symbol.asyncDispose]: close,
   };
-  return proxy;
 }
 
-type Connection = {
-  readonly client: Socket;
-  readonly upstream: Socket;
-  readonly timers: Set<NodeJS.Timeout>;
-};
+/** One direction of one connection: a queue of what was read, each piece with the time when it may go on. */
+class Pipe {
+  readonly #from: Socket;
+  readonly #to: Socket;
+  readonly #direction: ProxyDirection;
+  readonly #rules: Rules;
+  readonly #cut: () => void;
+  readonly #queue: { readonly data: Buffer | undefined; readonly dueMs: number }[] = [];
+
+  constructor(from: Socket, to: Socket, direction: ProxyDirection, rules: Rules, cut: () => void) {
+    this.#from = from;
+    this.#to = to;
+    this.#direction = direction;
+    this.#rules = rules;
+    this.#cut = cut;
+    from.on('data', (data) => this.#take(data));
+    from.on('end', () => this.#take(undefined));
+    to.on('drain', () => this.pump());
+    from.resume();
+  }
+
+  #take(data: Buffer | undefined): void {
+    const { delayMs } = this.#rules;
+    this.#queue.push({ data, dueMs: performance.now() + delayMs });
+    if (delayMs > 0) setTimeout(() => this.pump(), delayMs + 1);
+    this.pump();
+  }
+
+  /** Sends what is due, in order; stops reading while it can't, so that the sender feels it. */
+  pump(): void {
+    while (!this.#to.destroyed && !this.#rules.paused && !this.#to.writableNeedDrain) {
+      const next = this.#queue[0];
+      if (!next) {
+        this.#from.resume();
+        return;
+      }
+      if (next.dueMs > performance.now()) return;
+      this.#queue.shift();
+      this.#send(next.data);
+    }
+    this.#from.pause();
+  }
+
+  #send(data: Buffer | undefined): void {
+    const { budget } = this.#rules;
+    if (data && budget?.direction === this.#direction) {
+      if (data.length >= budget.bytes) {
+        this.#rules.budget = undefined;
+        this.#rules.paused = true;
+        this.#to.end(data.subarray(0, budget.bytes), () => {
+          this.#rules.paused = false;
+          this.#cut();
+        });
+        return;
+      }
+      budget.bytes -= data.length;
+    }
+    if (data) this.#to.write(data);
+    else this.#to.end();
+  }
+}
