@@ -1,0 +1,56 @@
+import type { z } from 'zod';
+import type { objectSelection, TableName } from './schema.ts';
+
+export type ObjectSelection = z.infer<typeof objectSelection>;
+
+/** A table of the catalogue; `root` is the topmost partitioned table that it is a partition of. */
+export type SelectableTable = TableName & { readonly root?: TableName | undefined };
+
+/** A name or a pattern of names, in which `*` stands for any run of characters, as a test. */
+export function matcherOf(pattern: string): (name: string) => boolean {
+  if (!pattern.includes('*')) return (name) => name === pattern;
+  const parts = pattern.split('*').map((part) => part.replaceAll(/[\\^$.|?+()[\]{}]/g, '\\$&'));
+  const expression = new RegExp(`^${parts.join('[^]*')}$`, 'u');
+  return (name) => expression.test(name);
+}
+
+type Entry = { readonly schema: string; readonly table: string };
+
+/** Names without patterns are looked up, so that 5,000 of them do not meet 5,000 tables one by one. */
+function matcherOfEntries(entries: readonly Entry[]): (table: TableName) => boolean {
+  const exact = new Set<string>();
+  const patterns: ((table: TableName) => boolean)[] = [];
+  for (const { schema, table } of entries) {
+    if (!schema.includes('*') && !table.includes('*')) {
+      exact.add(keyOfTable({ schema, name: table }));
+    } else {
+      const [matchesSchema, matchesTable] = [matcherOf(schema), matcherOf(table)];
+      patterns.push((each) => matchesSchema(each.schema) && matchesTable(each.name));
+    }
+  }
+  return (table) => exact.has(keyOfTable(table)) || patterns.some((matches) => matches(table));
+}
+
+/**
+ * The tables that a selection names, in the order given; exclude wins. A partition is also selected, and excluded,
+ * through its root: the root's name stands for all its partitions.
+ */
+export function selectTables<T extends SelectableTable>(selection: ObjectSelection, tables: readonly T[]): T[] {
+  const included = matcherOfEntries(selection.include);
+  const excluded = matcherOfEntries(selection.exclude);
+  const byNameOrRoot = (matches: (table: TableName) => boolean, table: T): boolean =>
+    matches(table) || (table.root !== undefined && matches(table.root));
+  return tables.filter((table) => byNameOrRoot(included, table) && !byNameOrRoot(excluded, table));
+}
+
+/** Entries of `include` without a pattern that no table answers to: names that are not there. */
+export function missingNames(selection: ObjectSelection, tables: readonly TableName[]): TableName[] {
+  const there = new Set(tables.map(keyOfTable));
+  return selection.include
+    .filter(({ schema, table }) => !schema.includes('*') && !table.includes('*'))
+    .map(({ schema, table }) => ({ schema, name: table }))
+    .filter((name) => !there.has(keyOfTable(name)));
+}
+
+/** A key for maps: no PostgreSQL name can hold the separator. */
+export const keyOfTable = ({ schema, name }: TableName): string => `${schema}\0${name}`;
