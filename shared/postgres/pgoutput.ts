@@ -139,3 +139,19 @@ export const timestampText = (micros: bigint): string => {
   const date = new Date(Number(micros / 1000n)).toISOString();
   return `${date.slice(0, -1)}${String(micros % 1000n).padStart(3, '0')}Z`;
 };
+
+/** Offset of the new tuple of an Insert or Update at `start`, behind an old or key tuple if there is one. */
+export function readTupleStart(b: Buffer, start: number, end: number): number {
+  let p = start + 5;
+  if (b[p] === mark.keyTuple || b[p] === mark.oldTuple) p = skipTuple(b, p + 1, end);
+  if (b[p] !== mark.newTuple) throw malformed('a new tuple is missing');
+  return p + 1;
+}
+
+/** Offset behind the tuple at `at`. */
+export function skipTuple(b: Uint8Array, at: number, end: number): number {
+  let p = at + 2;
+  for (let n = u16(b, at); n > 0; n--) p += b[p] === mark.text ? 5 + u32(b, p + 1) : 1;
+  if (p > end) throw malformed('a tuple is longer than its message');
+  return p;
+}

@@ -1,0 +1,55 @@
+import type { Position } from '../../shared/stream/position.ts';
+
+/** A reading of the destination's progress row, with its WAL positions taken after the row (in one statement). */
+export type Reading = { readonly position: Position; readonly insertLsn: bigint; readonly flushLsn: bigint };
+
+/** What may be confirmed to the slot, and what had been seen of the other side at that point. */
+export type Confirmable = {
+  readonly lsn: bigint;
+  readonly position: Position | undefined;
+  readonly seen: string;
+};
+
+type Sent = { readonly last: Position; readonly endLsn: bigint; readonly seen: string };
+
+/**
+ * What the slot may forget (pure). By default: what the destination has applied *and flushed*. A watermark read
+ * there counts once the destination's flush position has reached the insert position read after it: an apply
+ * transaction can't know its own commit LSN, and with synchronous_commit off a crash there loses the last ones.
+ * A crash anywhere here confirms too little, never too much.
+ */
+export class ConfirmLedger {
+  readonly #sent: Sent[] = [];
+  #unflushed: { position: Position; until: bigint }[] = [];
+  #flushed: Position | undefined;
+
+  /** A message that is on its way (sealed, not yet applied). In order. */
+  outstanding(message: Sent): void {
+    this.#sent.push(message);
+  }
+
+  get isIdle(): boolean {
+    return this.#sent.length === 0;
+  }
+
+  /** Takes a reading; returns what may be confirmed now, if that is more than before. */
+  applied(reading: Reading): Confirmable | undefined {
+    const newest = this.#unflushed.at(-1);
+    if (!newest || newest.position < reading.position)
+      this.#unflushed.push({ position: reading.position, until: reading.insertLsn });
+    let count = 0;
+    for (const { position, until } of this.#unflushed) {
+      if (until > reading.flushLsn) break;
+      this.#flushed = position;
+      count += 1;
+    }
+    this.#unflushed = this.#unflushed.slice(count);
+    return this.#flushed === undefined ? undefined : this.#release(this.#flushed);
+  }
+
+  #release(upTo: Position): Confirmable | undefined {
+    let last: Sent | undefined;
+    while (this.#sent[0] && this.#sent[0].last <= upTo) last = this.#sent.shift();
+    return last && { lsn: last.endLsn, position: last.last, seen: last.seen };
+  }
+}

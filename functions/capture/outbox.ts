@@ -1,0 +1,138 @@
+import type { Log } from '../../shared/log/log.ts';
+import { limits } from '../../shared/stream/limits.ts';
+import { compress, formatMessage, type MessageHeader, type Part } from '../../shared/stream/message.ts';
+import type { Position } from '../../shared/stream/position.ts';
+import type { BlobStore, Clock, Queue } from '../../shared/task/ports.ts';
+
+/** What leaves, in order: stored parts of an open transaction, and messages. */
+type Job =
+  | { readonly kind: 'part'; readonly key: string; readonly packed: Buffer }
+  | { readonly kind: 'message'; readonly header: MessageHeader; readonly packed: Buffer | undefined };
+
+export type OutboxOptions = {
+  readonly queue: Queue;
+  readonly blobs: BlobStore;
+  readonly queueUrl: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ends with the epoch: nothing is sent any more, what waits is dropped and sent anew from the slot. */
+  readonly signal: AbortSignal;
+  /** Called after the queue (or blob store) has acknowledged. */
+  readonly sent: (header: MessageHeader | undefined, bytes: number) => void;
+};
+
+/**
+ * Messages on their way to the queue: in order, one call in flight, bounded by its caller through `waiting`. A call
+ * that failed is repeated with the same deduplication id, so a message that was taken although the answer was lost
+ * is not there twice.
+ */
+export class Outbox {
+  readonly #options: OutboxOptions;
+  readonly #jobs: Job[] = [];
+  #busy = false;
+  #parts: Part[] = [];
+  #partNumber = 0;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  /** Jobs not yet acknowledged. */
+  get waiting(): number {
+    return this.#jobs.length;
+  }
+
+  /** Stores a part of an open transaction; the message that ends it names all of them. */
+  addPart(header: Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'>, records: Buffer): void {
+    const packed = compress(records);
+    const key = this.#key(header);
+    this.#parts.push({ key, bytes: packed.length });
+    this.#push({ kind: 'part', key, packed });
+  }
+
+  get hasParts(): boolean {
+    return this.#parts.length > 0;
+  }
+
+  /** Sends a message; records that stay large when compressed go to the blob store (claim check). */
+  addMessage(header: Omit<MessageHeader, 'parts' | 'bytes'>, records: Buffer): MessageHeader {
+    const packed = compress(records);
+    const whole = { ...header, bytes: records.length };
+    if (this.#parts.length === 0 && packed.length <= limits.inlineBytes) {
+      this.#push({ kind: 'message', header: whole, packed });
+      return whole;
+    }
+    const key = this.#key(header);
+    const parts = [...this.#parts, { key, bytes: packed.length }];
+    this.#parts = [];
+    this.#push({ kind: 'part', key, packed });
+    const named = { ...whole, parts };
+    this.#push({ kind: 'message', header: named, packed: undefined });
+    return named;
+  }
+
+  #key(h: Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'>): string {
+    this.#partNumber += 1;
+    return `${h.task}/${h.generation}/${h.epoch}/${h.shard}/${String(this.#partNumber).padStart(8, '0')}`;
+  }
+
+  #push(job: Job): void {
+    this.#jobs.push(job);
+    if (!this.#busy) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const { signal, sent } = this.#options;
+    this.#busy = true;
+    try {
+      for (let job = this.#jobs[0]; job && !signal.aborted; job = this.#jobs[0]) {
+        const bytes = await this.#deliver(job);
+        if (signal.aborted) return;
+        this.#jobs.shift();
+        sent(job.kind === 'message' ? job.header : undefined, bytes);
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Repeats until acknowledged or the epoch ends. */
+  async #deliver(job: Job): Promise<number> {
+    const { queue, blobs, queueUrl, clock, log, signal } = this.#options;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        if (job.kind === 'part') {
+          await blobs.put(job.key, job.packed);
+          return job.packed.length;
+        }
+        const { header, packed } = job;
+        const body = formatMessage(header, packed);
+        await queue.send(queueUrl, {
+          body,
+          group: `${header.task}.${header.shard}`,
+          deduplication: deduplicationId(header),
+        });
+        return body.length;
+      } catch (error) {
+        if (signal.aborted) return 0;
+        log.warn('message not accepted, will try again', { attempt, error });
+        await clock.sleep(backoffMs(attempt, clock.random()), signal);
+        if (signal.aborted) return 0;
+      }
+    }
+  }
+}
+
+/** With the epoch in it: without, a re-send within five minutes is accepted and not delivered. */
+export const deduplicationId = (h: {
+  generation: number;
+  epoch: number;
+  shard: number;
+  last: Position;
+}): string => `${h.generation}-${h.epoch}-${h.shard}-${h.last}`;
+
+/** 100 ms doubling up to 15 s, with half of it random. */
+export const backoffMs = (attempt: number, random: number): number => {
+  const full = Math.min(15_000, 100 * 2 ** Math.min(attempt, 10));
+  return full / 2 + (full / 2) * random;
+};

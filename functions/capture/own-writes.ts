@@ -1,0 +1,27 @@
+import { type Relation, readTupleStart, tag, valueAt, walkTuple } from '../../shared/postgres/pgoutput.ts';
+
+/** What a progress row of the opposite task says, met in this side's stream. */
+export type ProgressRow = {
+  /** What this side has now seen of the other, in addition (conflict/seen.ts); empty if nothing. */
+  readonly seen: string;
+  /** Counts the row changes applied so far: unchanged if the transaction carried a heartbeat only. */
+  readonly changes: string;
+};
+
+/** Reads the new tuple of a change on pgtwin.apply_progress. */
+export function readProgressRow(b: Buffer, start: number, end: number, relation: Relation): ProgressRow {
+  const refs: number[] = [];
+  walkTuple(b, readTupleStart(b, start, end), end, refs, 0);
+  const value = (name: string): string => {
+    const index = relation.columns.findIndex((c) => c.name === name);
+    return index < 0 ? '' : (valueAt(b, refs[index]!) ?? '');
+  };
+  return { seen: value('seen'), changes: value('changes') };
+}
+
+/**
+ * Whether a transaction of the stream was written by apply (or copy) itself: its first row change is then the
+ * progress row of the opposite task, or a row of pgtwin.copy_chunk. Deletes of such rows are cleaning, not marks.
+ */
+export const marksOwnWrite = (kind: string, changeTag: number): boolean =>
+  (kind === 'progress' || kind === 'chunk') && (changeTag === tag.insert || changeTag === tag.update);

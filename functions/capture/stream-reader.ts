@@ -1,0 +1,258 @@
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { readBegin, readCommit, tag, u32 } from '../../shared/postgres/pgoutput.ts';
+import { RecordBuffer, type Span } from '../../shared/stream/builder.ts';
+import { limits } from '../../shared/stream/limits.ts';
+import { endOfTransaction, type Position } from '../../shared/stream/position.ts';
+import { marksOwnWrite, readProgressRow } from './own-writes.ts';
+import { type KnownRelation, Relations } from './relations.ts';
+
+/** What became of a message that was taken. */
+export const took = { nothing: 0, dropped: 1, kept: 2, partFull: 3 } as const;
+
+/** What this side has seen of the other, as far as the reader needs it; conflict/seen.ts fits. */
+export interface SeenState {
+  add(text: string): void;
+  toText(): string;
+}
+
+/**
+ * Reads pgoutput messages of one connection and appends what is to be sent to a record buffer. Per row it looks at
+ * the tag and the relation number and copies bytes. Decisions are made by its caller, at commits.
+ */
+export class StreamReader {
+  readonly records = new RecordBuffer();
+  readonly #relations = new Relations();
+  readonly #seen: SeenState;
+  /** Transactions up to here are applied already and not sent again. */
+  readonly #skipUpTo: Position;
+  /** Relations defined in the message under construction. */
+  readonly #defined = new Set<number>();
+  /** Seen text that came in since the last kept transaction. */
+  #seenAdded: string[] = [];
+  #seenAtStart: string;
+  #span: Span | undefined;
+
+  #begin = Buffer.alloc(21);
+  #inTransaction = false;
+  #first = true;
+  #own = false;
+  #skip = false;
+  #begun = false;
+  #skipped = 0;
+  #changes = 0;
+  #heartbeat = false;
+  #progressChanges = '';
+
+  /** LSN behind the newest commit met, kept or not. */
+  endLsn = 0n;
+  /** Where the newest kept transaction begins in the buffer. */
+  transactionStart = 0;
+  /** Changes of users, or applied ones, were met since the caller last looked: reason for a heartbeat. */
+  activity = false;
+
+  constructor(options: { seen: SeenState; skipUpTo: Position }) {
+    this.#seen = options.seen;
+    this.#skipUpTo = options.skipUpTo;
+    this.#seenAtStart = options.seen.toText();
+  }
+
+  get inTransaction(): boolean {
+    return this.#inTransaction;
+  }
+
+  /** Kept, complete transactions in the buffer. */
+  get transactions(): number {
+    return this.#span?.transactions ?? 0;
+  }
+
+  /** Takes one pgoutput message and says what the caller may have to do. */
+  take(b: Buffer, start: number, end: number): number {
+    switch (b[start]) {
+      case tag.insert:
+      case tag.update:
+      case tag.delete:
+        return this.#row(b, start, end);
+      case tag.begin:
+        return this.#beginTransaction(b, start);
+      case tag.commit:
+        return this.#commitTransaction(b, start, end);
+      case tag.relation:
+        this.#defined.delete(this.#relations.define(b, start, end));
+        return took.nothing;
+      case tag.truncate:
+        return this.#truncate(b, start, end);
+      case tag.type:
+      case tag.origin:
+      case tag.message:
+        return took.nothing;
+      default:
+        throw new PgtwinError('wal-message-malformed', { detail: `Unknown pgoutput message ${b[start]}.` });
+    }
+  }
+
+  /** Hands over the message under construction (whole transactions only) and starts a new one. */
+  seal(take: (records: Buffer, sealed: { span: Span; seen: string }) => void): void {
+    take(this.records.view(), { span: this.#span!, seen: this.#seenAtStart });
+    this.#span = undefined;
+    this.records.clear();
+    this.#defined.clear();
+    this.transactionStart = 0;
+  }
+
+  /** The records of the open transaction so far, as one part of it; what follows goes into an empty buffer. */
+  cutPart(take: (records: Buffer) => void): void {
+    take(this.records.view());
+    // Parts are decoded one behind the other, so relations stay defined.
+    this.records.clear();
+    this.transactionStart = 0;
+  }
+
+  /**
+   * Seals the complete transactions in front of the open one, which stays. Its relations are defined in the part
+   * that leaves, so they are put in front of it again.
+   */
+  sealComplete(take: (records: Buffer, sealed: { span: Span; seen: string }) => void): void {
+    const tail = this.records.cut(this.transactionStart);
+    const span = this.#span!;
+    const defined = [...this.#defined];
+    take(this.records.view(), { span, seen: this.#seenAtStart });
+    this.records.clear();
+    this.#span = undefined;
+    for (const oid of defined) {
+      const { bytes } = this.#relations.get(oid)!;
+      this.records.append(bytes, 0, bytes.length);
+    }
+    this.#seenAtStart = this.#seen.toText();
+    this.transactionStart = this.records.length;
+    this.records.appendRaw(tail);
+  }
+
+  #beginTransaction(b: Buffer, start: number): number {
+    if (this.#inTransaction)
+      throw new PgtwinError('wal-message-malformed', { detail: 'A begin inside a transaction.' });
+    b.copy(this.#begin, 0, start, start + 21);
+    this.#inTransaction = true;
+    this.#first = true;
+    this.#own = false;
+    this.#begun = false;
+    this.#heartbeat = false;
+    this.#skipped = 0;
+    this.#changes = 0;
+    this.#skip = endOfTransaction(readBegin(b, start).commitLsn) <= this.#skipUpTo;
+    return took.nothing;
+  }
+
+  #row(b: Buffer, start: number, end: number): number {
+    const known = this.#relations.of(b, start);
+    if (!known)
+      throw new PgtwinError('wal-message-malformed', {
+        detail: `Relation ${u32(b, start + 1)} is not defined.`,
+      });
+    if (end - start > limits.changeBytes)
+      throw new PgtwinError('limit-exceeded', {
+        detail: `A row of ${known.relation.schema}.${known.relation.name} has ${end - start} bytes; at most ${limits.changeBytes} can be synchronized.`,
+      });
+    if (known.kind === 'user') {
+      this.#first = false;
+      if (this.#own || this.#skip) {
+        this.#skipped += 1;
+        return took.nothing;
+      }
+      return this.#append(known, b, start, end);
+    }
+    return this.#helperRow(known, b, start, end);
+  }
+
+  #helperRow(known: KnownRelation, b: Buffer, start: number, end: number): number {
+    const wasFirst = this.#first;
+    this.#first = false;
+    if (wasFirst && marksOwnWrite(known.kind, b[start]!)) {
+      this.#own = true;
+      if (known.kind === 'progress') this.#progress(known, b, start, end);
+      else this.activity = true;
+      return took.nothing;
+    }
+    if (this.#skip || b[start] === tag.delete) return took.nothing;
+    if (known.kind === 'heartbeat' && !this.#own) {
+      this.#heartbeat = true;
+      return this.#append(known, b, start, end);
+    }
+    return known.kind === 'control' ? this.#append(known, b, start, end) : took.nothing;
+  }
+
+  #progress(known: KnownRelation, b: Buffer, start: number, end: number): void {
+    const { seen, changes } = readProgressRow(b, start, end, known.relation);
+    // A heartbeat that was applied is no reason for one of ours: two idle sides must not talk for ever.
+    if (changes !== this.#progressChanges) this.activity = true;
+    this.#progressChanges = changes;
+    if (seen === '') return;
+    this.#seen.add(seen);
+    this.#seenAdded.push(seen);
+  }
+
+  #truncate(b: Buffer, start: number, end: number): number {
+    this.#first = false;
+    if (this.#own || this.#skip) {
+      this.#skipped += 1;
+      return took.nothing;
+    }
+    const count = u32(b, start + 1);
+    let last: KnownRelation | undefined;
+    for (let i = 0; i < count; i++) {
+      const known = this.#relations.get(u32(b, start + 6 + 4 * i));
+      if (known) this.#define(known);
+      last = known ?? last;
+    }
+    if (!last) throw new PgtwinError('wal-message-malformed', { detail: 'A truncate of unknown relations.' });
+    return this.#append(last, b, start, end);
+  }
+
+  #append(known: KnownRelation, b: Buffer, start: number, end: number): number {
+    if (!this.#begun) this.#appendBegin();
+    this.#define(known);
+    if (this.#skipped > 0) {
+      this.records.appendSkipped(this.#skipped);
+      this.#skipped = 0;
+    }
+    this.records.append(b, start, end);
+    this.#changes += 1;
+    return this.records.length - this.transactionStart >= limits.partBytes ? took.partFull : took.nothing;
+  }
+
+  #appendBegin(): void {
+    this.#begun = true;
+    // What was seen before the first transaction of a message stands in its header; later additions stand in front
+    // of the transaction that they count for. One state for a whole message would diverge (design, section 5).
+    if (this.#span) for (const text of this.#seenAdded) this.records.appendSeen(text);
+    else this.#seenAtStart = this.#seen.toText();
+    this.#seenAdded = [];
+    this.transactionStart = this.records.length;
+    this.records.append(this.#begin, 0, 21);
+  }
+
+  #define(known: KnownRelation): void {
+    if (this.#defined.has(known.relation.oid)) return;
+    this.#defined.add(known.relation.oid);
+    this.records.append(known.bytes, 0, known.bytes.length);
+  }
+
+  #commitTransaction(b: Buffer, start: number, end: number): number {
+    const { commitLsn, endLsn } = readCommit(b, start);
+    this.#inTransaction = false;
+    this.endLsn = endLsn;
+    if (!this.#begun) return took.dropped;
+    this.#begun = false;
+    this.records.append(b, start, end);
+    if (!this.#heartbeat || this.#changes > 1) this.activity = true;
+    const position = endOfTransaction(commitLsn);
+    const span = this.#span;
+    this.#span = {
+      first: span?.first ?? position,
+      last: position,
+      endLsn,
+      transactions: (span?.transactions ?? 0) + 1,
+      changes: (span?.changes ?? 0) + this.#changes,
+    };
+    return took.kept;
+  }
+}
