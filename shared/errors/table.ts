@@ -79,6 +79,12 @@ export const errors = {
     retry: 'connection',
     advice: 'Check user name, password, database name and pg_hba.conf of the server.',
   },
+  'tls-failed': {
+    status: 422,
+    retry: 'connection',
+    advice:
+      'Choose a TLS mode that the server offers: disable, require, or verify-full with a certificate of a known authority.',
+  },
   'privilege-missing': {
     status: 422,
     retry: 'other',
