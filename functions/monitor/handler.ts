@@ -1,0 +1,24 @@
+import { openDelivery } from '../../shared/aws/delivery.ts';
+import { openTable } from '../../shared/aws/table.ts';
+import { readEnvironment } from '../../shared/config/env.ts';
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { openLog } from '../../shared/log/log.ts';
+import { Repository } from '../../shared/task/repository.ts';
+import { metricLine } from './metrics.ts';
+import { runRound } from './round.ts';
+
+/** Lambda's entry: once a minute. Fails, for the alarm on errors, if a duty failed. */
+export async function handler(): Promise<void> {
+  const environment = readEnvironment();
+  const now = new Date();
+  const failed = await runRound({
+    now,
+    prefix: environment.PGTWIN_PREFIX,
+    repository: new Repository(openTable(environment.PGTWIN_TABLE)),
+    delivery: openDelivery({ prefix: environment.PGTWIN_PREFIX }),
+    log: openLog({ levels: environment.PGTWIN_LOG, area: 'monitor' }),
+    emit: (measured) => console.log(metricLine(measured, now)),
+  });
+  if (failed.length > 0)
+    throw new PgtwinError('function-failed', { detail: `Duties failed: ${failed.join(', ')}.` });
+}
