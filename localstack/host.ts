@@ -4,9 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { ask } from './command.ts';
 import { hostFolder, installHost } from './install.ts';
-import { endProcess } from './process.ts';
+import { endProcess, isSame } from './process.ts';
 import { untilReady } from './ready.ts';
-import { forget, note, type Running } from './running.ts';
+import { forget, note, noted, type Running } from './running.ts';
 import { commonEnvironment, type LocalStack, type StartOptions } from './settings.ts';
 
 /** Starts LocalStack as a process of this machine, with functions and DynamoDB Local as processes below it. */
@@ -16,6 +16,7 @@ export async function startOnHost(
   const { port, logFile, report = () => {} } = options;
   const endpoint = `http://127.0.0.1:${port}`;
   const install = await installHost(report);
+  await forgetTheDead();
   const workFolder = mkdtempSync(path.join(os.tmpdir(), 'pgtwin-localstack-'));
   report(`starting LocalStack as a process of this machine, log in ${logFile}`);
   const log = openSync(logFile, 'w');
@@ -72,6 +73,12 @@ export async function stopOnHost(running: Running & { kind: 'host' }): Promise<v
   forget(running);
 }
 
+/** Removes the files of those that ended without their starter. */
+async function forgetTheDead(): Promise<void> {
+  for (const each of noted())
+    if (each.kind === 'host' && !isSame(each.pid, each.command)) await stopOnHost(each);
+}
+
 type HostSettings = {
   readonly port: number;
   readonly workFolder: string;
@@ -98,6 +105,7 @@ function hostEnvironment({ port, workFolder, java, jars, more }: HostSettings): 
     PYTHONUNBUFFERED: '1',
     LOCALSTACK_HOST: `localhost:${port}`,
     LAMBDA_RUNTIME_EXECUTOR: 'host',
+    PGTWIN_MAPPING_FIRST_PAUSE_SEC: '0.02',
     SKIP_SSL_CERT_DOWNLOAD: '1',
     DNS_ADDRESS: '0',
     PGTWIN_JAVA: java,

@@ -23,7 +23,8 @@ export async function endProcess({ pid, command, graceMs }: Target): Promise<voi
 export const isSame = (pid: number, command: string): boolean =>
   pid > 0 && command !== '' && ask('ps', ['-o', 'command=', '-p', String(pid)]) === command;
 
-function descendants(root: number): number[] {
+/** The processes below this one, at any depth. */
+export function descendants(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const line of (ask('ps', ['-A', '-o', 'pid=,ppid=']) ?? '').split('\n')) {
     const [pid = 0, parent = 0] = line.trim().split(/\s+/).map(Number);
@@ -35,7 +36,7 @@ function descendants(root: number): number[] {
 }
 
 /** Alive and not a zombie that only waits to be reaped. */
-const isRunning = (pid: number): boolean =>
+export const isRunning = (pid: number): boolean =>
   isAlive(pid) && !(ask('ps', ['-o', 'stat=', '-p', String(pid)]) ?? 'Z').startsWith('Z');
 
 function signal(pid: number, name: NodeJS.Signals): void {
