@@ -67,6 +67,8 @@ select w.classid::regclass::text as catalogue, w.objid as oid, o.type, coalesce(
     select d.refclassid::regclass::text || ':' || d.refobjid from pg_depend d
     where d.classid = w.classid and d.objid = w.objid and d.refobjid >= 16384
       and not (c.relkind is not distinct from 'S' and d.deptype in ('a', 'i') and d.refobjsubid > 0)
+    union all select 'pg_constraint:' || k.oid from pg_constraint k
+    where w.classid = 'pg_type'::regclass and k.contypid = w.objid and k.contype = 'c'
   ) as needs
 from walk w
 left join pg_class c on w.classid = 'pg_class'::regclass and c.oid = w.objid

@@ -30,7 +30,8 @@ export const readExtensions = async (db: Queryable, oids: string[]): Promise<ByO
 const namespacesSql = /* sql */ `
 select n.oid, jsonb_build_object('kind', 'schema', 'schema', n.nspname, 'name', n.nspname,
   'comment', obj_description(n.oid, 'pg_namespace')) as model
-from pg_namespace n where n.oid = any ($1::oid[]) or n.nspname = any ($2::text[]) order by n.nspname`;
+from pg_namespace n where n.oid = any ($1::oid[]) or (n.nspname = any ($2::text[])
+  and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')) order by n.nspname`;
 
 export const readNamespaces = async (
   db: Queryable,

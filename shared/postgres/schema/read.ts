@@ -7,7 +7,16 @@ import {
   nodeId,
   readDependencies,
 } from './dependencies.ts';
-import type { Finding, ObjectName, SchemaModel, SchemaObject, TableModel, ViewModel } from './model.ts';
+import {
+  type Finding,
+  keyOf,
+  type ObjectName,
+  objectsOf,
+  type SchemaModel,
+  type SchemaObject,
+  type TableModel,
+  type ViewModel,
+} from './model.ts';
 import {
   readColumns,
   readConstraints,
@@ -26,7 +35,7 @@ import {
   readTypes,
 } from './read-types.ts';
 import { readViews, readViewsAbove } from './read-views.ts';
-import { graphFindings, tableFindings, viewFindings } from './unsupported.ts';
+import { foreignKeyFindings, graphFindings, tableFindings, viewFindings } from './unsupported.ts';
 
 // Partitions come with their table. Temporary tables belong to a session.
 const selectionSql = /* sql */ `
@@ -45,14 +54,57 @@ from chosen join pg_class c on c.oid = chosen.oid join pg_namespace n on n.oid =
  * Reads all that the tables need, and the views that can be made of them alone. Sets search_path to '' meanwhile, so
  * `source` must be one connection. Names that are not there come back as `missing`.
  */
-export async function readSchema(source: Queryable, tables: readonly ObjectName[]): Promise<SchemaModel> {
+export function readSchema(source: Queryable, tables: readonly ObjectName[]): Promise<SchemaModel> {
+  return withEmptySearchPath(source, (version) => readAll(source, tables, [], version));
+}
+
+const namedSql = /* sql */ `
+with named as (select * from unnest($1::text[], $2::text[], $3::text[]) t (kind, schema, name))
+select 'pg_extension:' || e.oid as node from named join pg_extension e on kind = 'extension' and e.extname = name
+union all
+select 'pg_namespace:' || n.oid from named join pg_namespace n on kind = 'schema' and n.nspname = name
+union all
+select 'pg_collation:' || c.oid from named join pg_namespace n on n.nspname = schema
+join pg_collation c on kind = 'collation' and c.collname = name and c.collnamespace = n.oid
+union all
+select 'pg_type:' || t.oid from named join pg_namespace n on n.nspname = schema
+join pg_type t on kind = 'type' and t.typname = name and t.typnamespace = n.oid
+union all
+select 'pg_class:' || c.oid from named join pg_namespace n on n.nspname = schema
+join pg_class c on kind = 'sequence' and c.relname = name and c.relnamespace = n.oid and c.relkind = 'S'
+union all
+select 'pg_proc:' || p.oid from named join pg_namespace n on n.nspname = schema
+join pg_proc p on kind = 'function' and p.proname = name and p.pronamespace = n.oid`;
+
+/**
+ * What the destination has of `wanted` (the source's model, renamed): its tables, and the types, functions, sequences
+ * and other objects of those names even where no table uses them yet, as after a crash.
+ */
+export function readDestination(destination: Queryable, wanted: SchemaModel): Promise<SchemaModel> {
+  return withEmptySearchPath(destination, async (version) => {
+    const named = wanted.objects.filter((each) => each.kind !== 'table' && each.kind !== 'view');
+    const nodes = await readRows<{ node: NodeId }>(destination, namedSql, [
+      named.map((each) => each.kind),
+      named.map((each) => each.schema),
+      named.map((each) => each.name),
+    ]);
+    return readAll(
+      destination,
+      objectsOf(wanted, 'table'),
+      nodes.map((each) => each.node),
+      version,
+    );
+  });
+}
+
+async function withEmptySearchPath<T>(source: Queryable, work: (version: number) => Promise<T>): Promise<T> {
   const [session] = await readRows<{ path: string; version: number }>(
     source,
     /* sql */ `select current_setting('search_path') as path, current_setting('server_version_num')::int as version`,
   );
   await source.query(/* sql */ `select set_config('search_path', '', false)`);
   try {
-    return await readAll(source, tables, session!.version);
+    return await work(session!.version);
   } finally {
     await source.query(/* sql */ `select set_config('search_path', $1, false)`, [session!.path]);
   }
@@ -61,6 +113,7 @@ export async function readSchema(source: Queryable, tables: readonly ObjectName[
 async function readAll(
   db: Queryable,
   asked: readonly ObjectName[],
+  further: readonly NodeId[],
   serverVersion: number,
 ): Promise<SchemaModel> {
   const chosen = await readRows<ObjectName & { oid: string }>(db, selectionSql, [
@@ -69,7 +122,7 @@ async function readAll(
   ]);
   const tableOids = chosen.map((each) => each.oid);
   const views = await readViewsAbove(db, tableOids);
-  const graph = await readDependencies(db, [...tableOids, ...views.complete]);
+  const graph = await readDependencies(db, [...tableOids, ...views.complete], further);
 
   const objects = new Map<NodeId, SchemaObject>();
   const extraNeeds = new Map<NodeId, NodeId[]>();
@@ -88,8 +141,8 @@ async function readAll(
   };
 
   add('pg_extension', await readExtensions(db, oidsOf('pg_extension')));
-  const schemas = [...new Set([...chosen.map((each) => each.schema)])];
-  const namespaces = await readNamespaces(db, oidsOf('pg_namespace'), schemas);
+  const schemas = new Set([...graph.values()].filter((each) => !each.extension).map((each) => each.schema));
+  const namespaces = await readNamespaces(db, oidsOf('pg_namespace'), [...schemas]);
   add('pg_namespace', namespaces);
   add('pg_collation', await readCollations(db, oidsOf('pg_collation')));
   const { types, canonical } = await readTypes(db, oidsOf('pg_type'));
@@ -112,19 +165,14 @@ async function readAll(
   const found = await readTableModels(db, tableOids, graph, { identities, extraNeeds, findings });
   add('pg_class', found);
   add('pg_class', await readViewModels(db, views.complete, { extraNeeds, findings }));
-  findings.push(
-    ...graphFindings(
-      graph,
-      objects,
-      new Set([...identities.values()].map((each) => `${each.schema}\0${each.name}`)),
-    ),
-  );
+  findings.push(...graphFindings(graph, objects, new Set([...identities.values()].map(keyOf))));
+  findings.push(...foreignKeyFindings([...found.values()]));
 
-  const there = new Set(chosen.map((each) => `${each.schema}\0${each.name}`));
+  const there = new Set(chosen.map((each) => keyOf(each)));
   return {
     serverVersion,
     objects: inOrderOfNeed(graph, objects, extraNeeds),
-    missing: asked.filter((each) => !there.has(`${each.schema}\0${each.name}`)),
+    missing: asked.filter((each) => !there.has(keyOf(each))),
     findings: findings.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
   };
 }

@@ -1,5 +1,12 @@
 import type { Graph, NodeId } from './dependencies.ts';
-import { type Finding, keyOf, objectsOf, type SchemaModel, type TableModel, type ViewModel } from './model.ts';
+import {
+  type Finding,
+  keyOf,
+  objectsOf,
+  type SchemaModel,
+  type TableModel,
+  type ViewModel,
+} from './model.ts';
 
 /** What the selection has and schema synchronization can not make exactly, by name, with the reason. */
 export const unsupportedObjects = (model: SchemaModel): readonly Finding[] => [
@@ -26,7 +33,14 @@ export const unsupportedObjects = (model: SchemaModel): readonly Finding[] => [
     ),
 ];
 
-const parts = new Set(['pg_attrdef', 'pg_constraint', 'pg_trigger', 'pg_policy', 'pg_rewrite', 'pg_statistic_ext']);
+const parts = new Set([
+  'pg_attrdef',
+  'pg_constraint',
+  'pg_trigger',
+  'pg_policy',
+  'pg_rewrite',
+  'pg_statistic_ext',
+]);
 
 /** What was reached and became no object of the model. */
 export function graphFindings(
@@ -35,7 +49,8 @@ export function graphFindings(
   identitySequences: ReadonlySet<string>,
 ): Finding[] {
   const neededBy = new Map<NodeId, string>();
-  for (const node of graph.values()) for (const need of node.needs) neededBy.set(need, `${node.type} ${node.identity}`);
+  for (const node of graph.values())
+    for (const need of node.needs) neededBy.set(need, `${node.type} ${node.identity}`);
   const findings: Finding[] = [];
   for (const node of graph.values()) {
     if (node.extension || objects.has(node.id) || parts.has(node.catalogue)) continue;
