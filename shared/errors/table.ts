@@ -115,6 +115,12 @@ export const errors = {
     retry: 'never',
     advice: 'Restart the task: its publication was dropped on the source.',
   },
+  'no-replica-identity': {
+    status: 422,
+    retry: 'never',
+    advice:
+      'Give the named tables a primary key, or REPLICA IDENTITY USING INDEX with a unique, not null, not deferrable index.',
+  },
   'wal-message-malformed': {
     status: 500,
     retry: 'other',
