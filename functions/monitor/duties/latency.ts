@@ -6,20 +6,25 @@ import type { Metric } from '../metrics.ts';
 /** A capture writes the figures every few seconds: older than this, nobody captures. */
 const STALE_SECONDS = 30;
 
-/** Turns the figures that captures wrote into metrics, one set per task. */
+/** Turns the figures that captures wrote into metrics: one set per task, and the worst latency, for the alarm. */
 export const latency: Duty = {
   name: 'latency',
   async run({ watched, repository, prefix, now, emit }) {
+    let worst: Metric | undefined;
     for (const { task, pair } of watched) {
       if (!capturedStates.includes(task.state)) continue;
       const status = await repository.getStatus(task.id);
       if (!status) continue;
+      const metrics = metricsOf(status, now);
       emit({
         dimensions: { Environment: prefix, Task: task.id },
-        metrics: metricsOf(status, now),
+        metrics,
         facts: { pair: pair.id, direction: task.direction, state: task.state },
       });
+      const latencyOfTask = metrics.find(({ name }) => name === 'LatencySeconds');
+      if (latencyOfTask && latencyOfTask.value >= (worst?.value ?? 0)) worst = latencyOfTask;
     }
+    if (worst) emit({ dimensions: { Environment: prefix }, metrics: [worst] });
   },
 };
 
