@@ -78,6 +78,20 @@ function compareTables(source: TableModel, destination: TableModel): Difference[
   return differences;
 }
 
+/** A text with the quotes left out where names need none: mapped names come quoted, PostgreSQL's own only if need be. */
+const plain = (text: string | null): string | null => text?.replace(/"([a-z_][a-z0-9_]*)"/g, '$1') ?? null;
+
+/** Anything as text that is the same for the same thing; comments do not count. */
+function canonical(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(plain(value));
+  if (typeof value !== 'object' || value === null) return String(value);
+  return `{${Object.entries(value)
+    .filter(([key]) => key !== 'comment')
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, each]) => `${key}:${canonical(each)}`)
+    .join()}}`;
+}
+
 /** Types whose every value, as text, is a value of the later ones. */
 const widening = [
   ['smallint', 'integer', 'bigint', 'numeric'],
@@ -97,20 +111,20 @@ const nameOrDefault = (collation: ObjectName | null): string =>
   collation ? `${collation.schema}.${collation.name}` : 'default';
 
 function compareColumns(source: ColumnModel, destination: ColumnModel, say: Say): void {
-  if (source.type !== destination.type) {
+  if (plain(source.type) !== plain(destination.type)) {
     const wider = isWider(source.type, destination.type);
     say(wider ? 'note' : 'error', `is ${destination.type} on the destination, ${source.type} on the source`);
   }
   if (
     source.generated !== destination.generated ||
-    (source.generated && source.default !== destination.default)
+    (source.generated && plain(source.default) !== plain(destination.default))
   ) {
     // A generated column's values are not in the stream, so both must be generated; how is for them to say.
     const both = source.generated !== null && destination.generated !== null;
     const how = (each: ColumnModel) =>
       each.generated ? `generated ${each.generated} as ${each.default}` : 'not generated';
     say(both ? 'note' : 'error', `is ${how(destination)} on the destination, ${how(source)} on the source`);
-  } else if (source.default !== destination.default) {
+  } else if (plain(source.default) !== plain(destination.default)) {
     say(
       'note',
       `has default ${destination.default ?? 'none'} on the destination, ${source.default ?? 'none'} on the source`,
@@ -133,15 +147,15 @@ function uniqueKeysOf(table: TableModel): Map<string, string> {
   const keys = new Map<string, string>();
   for (const each of table.constraints) {
     if (each.type === 'primary') continue;
-    if (each.type === 'unique' || each.type === 'exclude')
-      keys.set(withoutTiming(each.definition), each.name);
+    if (each.type === 'unique' || each.type === 'exclude') keys.set(uniqueText(each.definition), each.name);
   }
-  for (const index of table.indexes) if (index.unique) keys.set(asConstraint(index.definition), index.name);
+  for (const index of table.indexes)
+    if (index.unique) keys.set(asConstraint(uniqueText(index.definition)), index.name);
   return keys;
 }
 
-const withoutTiming = (definition: string): string =>
-  definition.replace(/ (DEFERRABLE|INITIALLY DEFERRED)/g, '');
+const uniqueText = (definition: string): string =>
+  plain(definition)!.replace(/ (NOT DEFERRABLE|DEFERRABLE|INITIALLY DEFERRED)| WITH \([^()]*\)/g, '');
 /** An index on plain columns holds the same unique as a constraint does. */
 const asConstraint = (definition: string): string =>
   /^btree \((?:"(?:[^"]|"")*"|[^"() ])(?:"(?:[^"]|"")*"|[^"() ]|, )*\)( NULLS NOT DISTINCT)?$/.test(
@@ -170,6 +184,9 @@ function compareKeys(source: TableModel, destination: TableModel, say: Say): voi
   }
 }
 
+const hasText = (definitions: ReadonlyMap<string, string>, wanted: string): boolean =>
+  [...definitions.values()].some((each) => plain(each) === plain(wanted));
+
 function compareConstraints(source: TableModel, destination: TableModel, say: Say): void {
   const own = (table: TableModel, type: ConstraintModel['type']) =>
     new Map(
@@ -182,14 +199,13 @@ function compareConstraints(source: TableModel, destination: TableModel, say: Sa
     for (const [name, definition] of here) {
       const other = there.get(name);
       if (other === undefined) {
-        if (![...there.values()].includes(definition))
-          say('note', `has the ${what} ${name} on the source only`);
-      } else if (other !== definition) {
+        if (!hasText(there, definition)) say('note', `has the ${what} ${name} on the source only`);
+      } else if (plain(other) !== plain(definition)) {
         say('note', `has the ${what} ${name} as ${other} on the destination, ${definition} on the source`);
       }
     }
     for (const [name, definition] of there) {
-      if (here.has(name) || [...here.values()].includes(definition)) continue;
+      if (here.has(name) || hasText(here, definition)) continue;
       // Checks hold for replicated rows as well, foreign keys do not.
       say(
         type === 'check' ? 'error' : 'note',
@@ -220,14 +236,12 @@ function compareTypes(source: TypeModel, destination: TypeModel | undefined): Di
       ...(extra.length > 0 ? [of('note', `has the labels ${extra.join(', ')} on the destination only`)] : []),
     ];
   }
-  const shape = ({ comment: _, ...type }: TypeModel): string =>
-    JSON.stringify(type, (key, value) => (key === 'comment' ? undefined : value));
   if (source.form !== destination.form) {
     return [
       of('error', `is a ${destination.form} type on the destination, a ${source.form} type on the source`),
     ];
   }
-  return shape(source) === shape(destination)
+  return canonical(source) === canonical(destination)
     ? []
     : [of(source.form === 'domain' ? 'note' : 'error', `is defined differently on the destination`)];
 }

@@ -6,19 +6,21 @@ import { expect, test } from 'vitest';
 import { openDatabase, type TestDatabase } from '../../../test/support/database.ts';
 import { listTables } from '../catalog.ts';
 import { compareSchemas } from './compare.ts';
-import { objectsOf, type SchemaModel } from './model.ts';
+import type { SchemaModel } from './model.ts';
 import { planSchema, statementsOf } from './plan.ts';
 import { readDestination, readSchema } from './read.ts';
-import { renameModel } from './rename.ts';
+import { type Rename, renameModel } from './rename.ts';
 import type { SchemaPlan } from './statement.ts';
 import { unsupportedObjects } from './unsupported.ts';
 
 const sqlOf = (file: string): Promise<string> => readFile(new URL(file, import.meta.url), 'utf8');
 
 /** The zoo, with what is new in 18 where both servers know it. */
-async function openZoo(): Promise<TestDatabase> {
+async function openZoo(destination: TestDatabase): Promise<TestDatabase> {
   const source = await openDatabase('a', { schema: await sqlOf('zoo.sql') });
-  if (source.server.major >= 18) await source.query(await sqlOf('zoo-18.sql'));
+  if (Math.min(source.server.major, destination.server.major) >= 18) {
+    await source.query(await sqlOf('zoo-18.sql'));
+  }
   return source;
 }
 
@@ -33,11 +35,18 @@ async function run(database: TestDatabase, plan: SchemaPlan): Promise<void> {
   }
 }
 
-/** The model as sorted lines, one for each fact, so that a difference is short. */
-const factsOf = (model: SchemaModel): string[] =>
+/**
+ * The model as sorted lines, one for each fact, so that a difference is short. Where two versions meet, without what
+ * only one of them knows or what they print in different ways: names of not-null constraints, queries.
+ */
+const factsOf = (model: SchemaModel, versions = 1): string[] =>
   model.objects
     .flatMap((object) => flat(`${object.kind} ${object.schema}.${object.name}`, { ...object, version: '' }))
+    .filter((line) => versions === 1 || !/\/notNullConstraint|^view .*\/definition = /.test(line))
     .toSorted();
+
+const versionsOf = (...databases: TestDatabase[]): number =>
+  new Set(databases.map((each) => each.server.major)).size;
 
 const flat = (path: string, value: unknown): string[] =>
   typeof value === 'object' && value !== null
@@ -45,8 +54,8 @@ const flat = (path: string, value: unknown): string[] =>
     : [`${path} = ${value}`];
 
 test('a zoo of objects arrives as it was', async () => {
-  await using source = await openZoo();
   await using destination = await openDatabase('b');
+  await using source = await openZoo(destination);
   const model = await readAll(source);
   expect(unsupportedObjects(model).filter((each) => each.severity === 'error')).toEqual([]);
   await run(
@@ -56,12 +65,13 @@ test('a zoo of objects arrives as it was', async () => {
 
   const arrived = await readAll(destination);
   expect(compareSchemas(model, arrived)).toEqual([]);
-  expect(factsOf(arrived)).toEqual(factsOf(model));
+  const versions = versionsOf(source, destination);
+  expect(factsOf(arrived, versions)).toEqual(factsOf(model, versions));
   expect(
     statementsOf(planSchema(model, { destination: await readDestination(destination.client, model) })),
   ).toEqual([]);
   const dumps = await Promise.all([dump(source), dump(destination)]);
-  expect(dumps[1]).toEqual(dumps[0]);
+  if (versions === 1) expect(dumps[1]).toEqual(dumps[0]);
 });
 
 /** pg_dump of the server's version, sorted by statement; empty where there is none. */
@@ -80,8 +90,8 @@ async function dump(database: TestDatabase): Promise<string[]> {
 }
 
 test('after a stop behind any statement, planning again finishes the work', async () => {
-  await using source = await openZoo();
   await using destination = await openDatabase('b');
+  await using source = await openZoo(destination);
   const model = await readAll(source);
   const total = statementsOf(planSchema(model)).length;
   for (let steps = 0; steps < total; steps++) {
@@ -90,22 +100,28 @@ test('after a stop behind any statement, planning again finishes the work', asyn
     if (!next) break;
     await destination.query(next.sql);
   }
-  expect(factsOf(await readAll(destination))).toEqual(factsOf(model));
+  const versions = versionsOf(source, destination);
+  expect(factsOf(await readAll(destination), versions)).toEqual(factsOf(model, versions));
 });
 
 test('mapped names reach every text that names them', async () => {
-  await using source = await openZoo();
-  await using destination = await openDatabase('b', { schema: 'create extension pg_trgm schema public' });
+  await using destination = await openDatabase('b');
+  await using source = await openZoo(destination);
   const model = await readAll(source);
-  const rename = (kind: string, schema: string, name: string) => ({
-    schema: kind === 'extension' ? schema : `to.${schema}`,
+  const rename: Rename = (kind, schema, name) => ({
+    schema: `to.${schema}`,
     name: kind === 'table' || kind === 'type' || kind === 'sequence' ? `${name} "x"` : name,
   });
-  await run(destination, planSchema(model, { rename }));
-  const arrived = await readAll(destination);
   const wanted = renameModel(model, rename);
+  const there = await readDestination(destination.client, wanted);
+  await run(destination, planSchema(model, { rename, destination: there }));
+
+  const arrived = await readAll(destination);
   expect(compareSchemas(wanted, arrived)).toEqual([]);
-  const tables = (each: SchemaModel) =>
-    objectsOf(each, 'table').map((table) => `${table.schema}.${table.name}`);
-  expect(tables(arrived).toSorted()).toEqual(tables(wanted).toSorted());
+  // Texts are quoted in another way, and names that PostgreSQL gave to constraints hold those of the tables.
+  const lines = (each: SchemaModel) =>
+    factsOf(each).filter(
+      (line) => !/\/(definition|default|notNullConstraint)\b|^schema public\.public/.test(line),
+    );
+  expect(lines(arrived)).toEqual(lines(wanted));
 });

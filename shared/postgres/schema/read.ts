@@ -98,15 +98,18 @@ export function readDestination(destination: Queryable, wanted: SchemaModel): Pr
 }
 
 async function withEmptySearchPath<T>(source: Queryable, work: (version: number) => Promise<T>): Promise<T> {
-  const [session] = await readRows<{ path: string; version: number }>(
+  const [before] = await readRows<{ path: string; jit: string; version: number }>(
     source,
-    /* sql */ `select current_setting('search_path') as path, current_setting('server_version_num')::int as version`,
+    /* sql */ `select current_setting('search_path') as path, current_setting('jit') as jit,
+      current_setting('server_version_num')::int as version`,
   );
-  await source.query(/* sql */ `select set_config('search_path', '', false)`);
+  const set = /* sql */ `select set_config('search_path', $1, false), set_config('jit', $2, false)`;
+  // Compiling the catalogue queries takes many times longer than running them.
+  await source.query(set, ['', 'off']);
   try {
-    return await work(session!.version);
+    return await work(before!.version);
   } finally {
-    await source.query(/* sql */ `select set_config('search_path', $1, false)`, [session!.path]);
+    await source.query(set, [before!.path, before!.jit]);
   }
 }
 
@@ -140,8 +143,10 @@ async function readAll(
     for (const [oid, object] of found) objects.set(nodeId(catalogue, oid), object);
   };
 
-  add('pg_extension', await readExtensions(db, oidsOf('pg_extension')));
+  const extensions = await readExtensions(db, oidsOf('pg_extension'));
+  add('pg_extension', extensions);
   const schemas = new Set([...graph.values()].filter((each) => !each.extension).map((each) => each.schema));
+  for (const each of extensions.values()) schemas.add(each.schema);
   const namespaces = await readNamespaces(db, oidsOf('pg_namespace'), [...schemas]);
   add('pg_namespace', namespaces);
   add('pg_collation', await readCollations(db, oidsOf('pg_collation')));

@@ -8,10 +8,15 @@ import {
   type TableModel,
 } from './model.ts';
 
-/** Maps a source name to the destination's. Kinds: those of SchemaObject; an extension keeps its name. */
+/** Maps a source name to the destination's. Not asked for extensions: they keep name and schema. */
 export type Rename = (kind: SchemaObject['kind'], schema: string, name: string) => ObjectName;
 
-type Names = { readonly relations: Map<string, ObjectName>; readonly functions: Map<string, ObjectName> };
+type Names = {
+  /** Tables and views: without an alias, a query refers to their columns by the old name. */
+  readonly queried: Set<string>;
+  readonly relations: Map<string, ObjectName>;
+  readonly functions: Map<string, ObjectName>;
+};
 
 const textPattern =
   /(\$[A-Za-z_\u0080-\uffff]*\$)[\s\S]*?\1|[eE]?'(?:[^'\\]|''|\\[\s\S])*'(?:::regclass)?|(?:"(?:[^"]|"")*"|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)(?:\.(?:"(?:[^"]|"")*"|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))*/g;
@@ -24,8 +29,8 @@ const unquoted = (part: string): string =>
  * A text printed by PostgreSQL under search_path '' with the names replaced. Every name that can be renamed is printed
  * as schema.name, so words alone are never touched; strings only where they are a regclass, bodies of functions never.
  */
-export function rewriteText(text: string, names: Names): string {
-  return text.replace(textPattern, (token, dollar, offset: number) => {
+export function rewriteText(text: string, names: Names, isQuery = false): string {
+  return text.replace(textPattern, (token: string, dollar: string | undefined, offset: number) => {
     if (dollar) return token;
     const regclass = /^'((?:[^']|'')*)'::regclass$/.exec(token);
     if (regclass) {
@@ -36,24 +41,38 @@ export function rewriteText(text: string, names: Names): string {
     const [schema, name, ...rest] = (token.match(partPattern) ?? []) as string[];
     if (schema === undefined || name === undefined) return token;
     const key = keyOf({ schema: unquoted(schema), name: unquoted(name) });
-    const called = text[offset + token.length] === '(';
+    const after = text.slice(offset + token.length, offset + token.length + 40);
+    const called = after.startsWith('(') && !text.slice(0, offset).endsWith('REFERENCES ');
     const to = (called ? names.functions.get(key) : undefined) ?? names.relations.get(key);
-    return to ? [qualified(to.schema, to.name), ...rest].join('.') : token;
+    if (!to) return token;
+    // PostgreSQL prints keywords in capitals and names in small letters or quotes: those would be an alias.
+    const aliased = /^\s+["a-z_\u0080-\uffff]/.test(after) || text.slice(0, offset).endsWith('::');
+    const alias = isQuery && rest.length === 0 && names.queried.has(key) && !aliased ? ` as ${name}` : '';
+    return [qualified(to.schema, to.name), ...rest].join('.') + alias;
   });
+}
+
+/** A function as pg_get_functiondef gives it: only a body in SQL is a query. */
+function rewriteFunction(definition: string, names: Names): string {
+  const body = definition.search(/^BEGIN ATOMIC$/m);
+  if (body < 0) return rewriteText(definition, names);
+  return rewriteText(definition.slice(0, body), names) + rewriteText(definition.slice(body), names, true);
 }
 
 /** The model as the destination shall have it: every object under its new name, and every text that names it. */
 export function renameModel(model: SchemaModel, rename: Rename): SchemaModel {
-  const names: Names = { relations: new Map(), functions: new Map() };
+  const names: Names = { relations: new Map(), functions: new Map(), queried: new Set() };
   let changed = false;
   const note = (map: Map<string, ObjectName>, kind: SchemaObject['kind'], from: ObjectName) => {
     const to = rename(kind, from.schema, from.name);
     if (to.schema === from.schema && to.name === from.name) return;
     changed = true;
     map.set(keyOf(from), { schema: to.schema, name: to.name });
+    if ((kind === 'table' || kind === 'view') && to.name !== from.name) names.queried.add(keyOf(from));
   };
   for (const object of model.objects) {
-    if (object.kind === 'schema' || object.kind === 'extension') {
+    if (object.kind === 'extension') continue;
+    if (object.kind === 'schema') {
       changed ||= rename(object.kind, object.schema, object.name).schema !== object.schema;
     } else note(object.kind === 'function' ? names.functions : names.relations, object.kind, object);
     if (object.kind === 'type' && object.form === 'range') note(names.relations, 'type', object.multirange);
@@ -137,7 +156,7 @@ function renamerOf(names: Names, rename: Rename): (object: SchemaObject) => Sche
       case 'schema':
         return { ...object, schema: schemaName(object.name), name: schemaName(object.name) };
       case 'extension':
-        return { ...object, schema: schemaName(object.schema) };
+        return object;
       case 'collation':
         return relation(object);
       case 'sequence':
@@ -149,12 +168,12 @@ function renamerOf(names: Names, rename: Rename): (object: SchemaObject) => Sche
           ...object,
           ...names.functions.get(keyOf(object)),
           arguments: text(object.arguments),
-          definition: text(object.definition),
+          definition: rewriteFunction(object.definition, names),
         };
       case 'view':
         return {
           ...relation(object),
-          definition: text(object.definition),
+          definition: rewriteText(object.definition, names, true),
           indexes: object.indexes.map((index) => ({ ...index, definition: text(index.definition) })),
           triggers: object.triggers.map((trigger) => ({ ...trigger, definition: text(trigger.definition) })),
         };

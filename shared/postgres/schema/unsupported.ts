@@ -1,37 +1,72 @@
-import type { Graph, NodeId } from './dependencies.ts';
+import type { Graph, Node, NodeId } from './dependencies.ts';
 import {
   type Finding,
   keyOf,
+  type ObjectName,
   objectsOf,
   type SchemaModel,
   type TableModel,
   type ViewModel,
 } from './model.ts';
 
-/** What the selection has and schema synchronization can not make exactly, by name, with the reason. */
-export const unsupportedObjects = (model: SchemaModel): readonly Finding[] => [
-  ...model.missing.map(
-    ({ schema, name }): Finding => ({
-      severity: 'error',
-      kind: 'table',
-      schema,
-      name,
-      reason: 'does not exist, or is no table',
-    }),
-  ),
-  ...model.findings,
-  ...objectsOf(model, 'function')
+/**
+ * What the selection has and schema synchronization can not make exactly, by name, with the reason. With
+ * `destinationVersion` (as server_version_num) also what that server is too old for.
+ */
+export function unsupportedObjects(
+  model: SchemaModel,
+  destinationVersion = Number.MAX_SAFE_INTEGER,
+): Finding[] {
+  const missing = model.missing.map((name) =>
+    found('error', 'table', name, 'does not exist, or is no table'),
+  );
+  const opaque = objectsOf(model, 'function')
     .filter((each) => each.opaque)
-    .map(
-      ({ schema, name }): Finding => ({
-        severity: 'note',
-        kind: 'function',
-        schema,
-        name,
-        reason: 'its body is text: what it names is not followed and must be on the destination',
-      }),
-    ),
-];
+    .map((each) =>
+      found(
+        'note',
+        'function',
+        each,
+        'its body is text: what it names is not followed and must be on the destination',
+      ),
+    );
+  return [...missing, ...model.findings, ...opaque, ...tooNew(model, destinationVersion)];
+}
+
+const found = (
+  severity: Finding['severity'],
+  kind: string,
+  { schema, name }: ObjectName,
+  reason: string,
+): Finding => ({ severity, kind, schema, name, reason });
+
+function tooNew(model: SchemaModel, version: number): Finding[] {
+  const findings: Finding[] = [];
+  const needs = (major: number, kind: string, { schema, name }: ObjectName, what: string) => {
+    if (version < major * 10_000)
+      findings.push(found('error', kind, { schema, name }, `${what} needs PostgreSQL ${major}`));
+  };
+  for (const each of objectsOf(model, 'collation')) {
+    if (each.provider === 'builtin') needs(17, 'collation', each, 'the builtin provider');
+    if (each.rules !== null) needs(16, 'collation', each, 'a collation with rules');
+  }
+  for (const { schema, name, columns, constraints } of objectsOf(model, 'table')) {
+    for (const column of columns) {
+      const path = { schema, name: `${name}.${column.name}` };
+      if (column.generated === 'virtual') needs(18, 'column', path, 'a virtual generated column');
+      if (column.notNullConstraint?.validated === false) needs(18, 'column', path, 'NOT NULL NOT VALID');
+      if (column.notNullConstraint?.noInherit) needs(18, 'column', path, 'NOT NULL NO INHERIT');
+    }
+    for (const each of constraints) {
+      const path = { schema, name: `${name}.${each.name}` };
+      if (/ NOT ENFORCED$/.test(each.definition)) needs(18, 'constraint', path, 'NOT ENFORCED');
+      if (/ WITHOUT OVERLAPS\)/.test(each.definition)) needs(18, 'constraint', path, 'WITHOUT OVERLAPS');
+      if (each.type === 'foreign' && /, PERIOD /.test(each.definition))
+        needs(18, 'constraint', path, 'PERIOD');
+    }
+  }
+  return findings;
+}
 
 const parts = new Set([
   'pg_attrdef',
@@ -42,15 +77,31 @@ const parts = new Set([
   'pg_statistic_ext',
 ]);
 
+const describe = (node: Node): string => `${node.type} ${node.identity}`;
+
+/** For each node one that needs it, in words; a row or array type stands for what uses it. */
+function needers(graph: Graph): Map<NodeId, string> {
+  const by = new Map<NodeId, Node>();
+  const nodes = [...graph.values()].toSorted((a, b) => (describe(a) < describe(b) ? 1 : -1));
+  for (const node of nodes) for (const need of node.needs) if (need !== node.id) by.set(need, node);
+  return new Map(
+    [...by].map(([id, first]) => {
+      let node = first;
+      for (let steps = 0; steps < 3 && node.catalogue === 'pg_type' && node.made; steps++) {
+        node = by.get(node.id) ?? node;
+      }
+      return [id, describe(node)];
+    }),
+  );
+}
+
 /** What was reached and became no object of the model. */
 export function graphFindings(
   graph: Graph,
   objects: ReadonlyMap<NodeId, unknown>,
   identitySequences: ReadonlySet<string>,
 ): Finding[] {
-  const neededBy = new Map<NodeId, string>();
-  for (const node of graph.values())
-    for (const need of node.needs) neededBy.set(need, `${node.type} ${node.identity}`);
+  const neededBy = needers(graph);
   const findings: Finding[] = [];
   for (const node of graph.values()) {
     if (node.extension || objects.has(node.id) || parts.has(node.catalogue)) continue;
@@ -63,7 +114,7 @@ export function graphFindings(
     findings.push({
       severity: 'error',
       kind: node.type,
-      schema: node.schema,
+      schema: node.name ? node.schema : '',
       name: node.name || node.identity,
       reason:
         node.relkind === null

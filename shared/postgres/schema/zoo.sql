@@ -36,6 +36,7 @@ create table public.person (
   doubled int generated always as (public.twice(ticket)) stored,
   at timestamptz(3) default now(),
   bits bit varying(7) default B'101',
+  short public.code,
   flags boolean[] default '{t,f}',
   length interval day to second(2),
   doc jsonb,
@@ -96,8 +97,6 @@ create table public.bird (wings int not null default 2, legs int default 2) inhe
 create table public.duck (primary key (id)) inherits (public.bird);
 alter table public.duck alter column name set default 'Donald';
 
-create function public.people() returns setof public.person language sql stable
-  begin atomic select p.* from public.person p; end;
 create function public.count_people() returns bigint language sql stable
   begin atomic select count(*) from public.person; end;
 create table public.census (
