@@ -35,7 +35,10 @@ function matcherOfEntries(entries: readonly Entry[]): (table: TableName) => bool
  * The tables that a selection names, in the order given; exclude wins. A partition is also selected, and excluded,
  * through its root: the root's name stands for all its partitions.
  */
-export function selectTables<T extends SelectableTable>(selection: ObjectSelection, tables: readonly T[]): T[] {
+export function selectTables<T extends SelectableTable>(
+  selection: ObjectSelection,
+  tables: readonly T[],
+): T[] {
   const included = matcherOfEntries(selection.include);
   const excluded = matcherOfEntries(selection.exclude);
   const byNameOrRoot = (matches: (table: TableName) => boolean, table: T): boolean =>
@@ -54,3 +57,16 @@ export function missingNames(selection: ObjectSelection, tables: readonly TableN
 
 /** A key for maps: no PostgreSQL name can hold the separator. */
 export const keyOfTable = ({ schema, name }: TableName): string => `${schema}\0${name}`;
+
+/** Gives each partition its root, from a list in which it names the table that it is a partition of. */
+export function withRoots<T extends TableName & { readonly partitionOf: TableName | null }>(
+  tables: readonly T[],
+): (T & SelectableTable)[] {
+  const parents = new Map(tables.map((table) => [keyOfTable(table), table.partitionOf]));
+  return tables.map((table) => {
+    let root = table.partitionOf;
+    for (let above = root && parents.get(keyOfTable(root)); above; above = parents.get(keyOfTable(above)))
+      root = above;
+    return root ? { ...table, root } : table;
+  });
+}

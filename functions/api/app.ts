@@ -1,0 +1,71 @@
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import { bodyLimit } from 'hono/body-limit';
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { authenticate } from './auth.ts';
+import { health } from './contract.ts';
+import type { ApiDeps, ApiEnv } from './deps.ts';
+import { answerError, answerProblem, problemOf, problemOfIssues } from './problem.ts';
+import { addPairRoutes } from './routes/pairs.ts';
+import { addPrecheckRoutes } from './routes/precheck.ts';
+import { addRecordRoutes } from './routes/records.ts';
+import { json } from './routes/route.ts';
+import { addTaskRoutes } from './routes/tasks.ts';
+
+/** 5,000 tables by name, twice, with room. */
+const LARGEST_BODY_BYTES = 2_000_000;
+
+const healthz = createRoute({
+  method: 'get',
+  path: '/healthz',
+  operationId: 'getHealth',
+  summary: 'Whether the service answers; needs no token',
+  responses: { 200: json(health, 'It does') },
+});
+
+/** The HTTP API. Nothing is opened here: all that waits comes in with `deps`. */
+export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
+  const app = new OpenAPIHono<ApiEnv>({
+    defaultHook: (result, c) =>
+      result.success ? undefined : answerProblem(c, problemOfIssues(result.error, result.target as 'json')),
+  });
+  app.onError(answerError(deps.log));
+  app.notFound((c) => {
+    const detail = `There is nothing at ${c.req.method} ${c.req.path}.`;
+    return answerProblem(c, problemOf(new PgtwinError('not-found', { detail })));
+  });
+  app.use(async (c, next) => {
+    await next();
+    c.header('cache-control', 'no-store');
+    c.header('x-content-type-options', 'nosniff');
+  });
+
+  app.openapi(healthz, (c) => c.json({ status: 'ok' as const }, 200));
+  app.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: {
+      title: 'pgtwin task API',
+      version: '1',
+      description: 'Two-way synchronization between two PostgreSQL databases. Errors are problem documents.',
+    },
+    servers: [{ url: '/' }],
+  });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
+
+  app.use('/v1/*', authenticate(deps.tokens));
+  app.use(
+    '/v1/*',
+    bodyLimit({
+      maxSize: LARGEST_BODY_BYTES,
+      onError: () => {
+        throw new PgtwinError('body-too-large', {
+          detail: `The body is larger than ${LARGEST_BODY_BYTES} bytes.`,
+        });
+      },
+    }),
+  );
+  addPairRoutes(app, deps);
+  addTaskRoutes(app, deps);
+  addPrecheckRoutes(app, deps);
+  addRecordRoutes(app, deps);
+  return app;
+}

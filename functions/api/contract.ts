@@ -1,0 +1,235 @@
+import { z } from '@hono/zod-openapi';
+import {
+  directions,
+  endpoint,
+  pair,
+  pairId,
+  policy,
+  sides,
+  tableName,
+  task,
+  taskConfig,
+  taskError,
+  taskEvent,
+  taskStatus,
+} from '../../shared/task/schema.ts';
+import { precheckReport } from './precheck/report.ts';
+import { problem } from './problem.ts';
+
+/** The shapes of the HTTP API: requests are checked with them, and OpenAPI is made of them. */
+export const problemBody = problem.clone().openapi('Problem');
+
+export const pairParams = z.object({ id: pairId });
+export const taskParams = z.object({ id: pairId, direction: z.enum(directions) });
+export type TaskParams = z.infer<typeof taskParams>;
+
+const pageSize = z.coerce.number().int().min(1).max(500);
+export const pageQuery = z.strictObject({
+  limit: pageSize.default(50),
+  cursor: z.string().max(1024).optional().describe('`next` of the page before'),
+});
+
+/** An endpoint as it is given: a URL or its parts, and the password or where it is kept. */
+export const endpointInput = z
+  .strictObject({
+    url: z
+      .string()
+      .max(4096)
+      .optional()
+      .describe('postgres://user:password@host:port/database?sslmode=require, instead of the parts'),
+    host: endpoint.shape.host.optional(),
+    port: z.number().int().min(1).max(65535).optional(),
+    database: endpoint.shape.database.optional(),
+    user: endpoint.shape.user.optional(),
+    password: z
+      .string()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe('put into the secret store at once, and never given back'),
+    secret: endpoint.shape.secret.optional(),
+    tls: z.enum(['disable', 'require', 'verify-full']).optional().describe('default require'),
+    region: endpoint.shape.region,
+  })
+  .openapi('EndpointInput');
+export type EndpointInput = z.infer<typeof endpointInput>;
+
+export const createPairBody = z
+  .strictObject({
+    name: pair.shape.name.optional().describe('need not be unique; assigned if left out'),
+    environment: pair.shape.environment,
+    pool: pair.shape.pool,
+    arbiter: pair.shape.arbiter,
+    sides: z.strictObject({ a: endpointInput, b: endpointInput }),
+  })
+  .openapi('CreatePair', {
+    example: {
+      name: 'shop',
+      sides: {
+        a: { url: 'postgres://sync:secret@a.example.com:5432/shop?sslmode=verify-full' },
+        b: { host: 'b.example.com', port: 5432, database: 'shop', user: 'sync', secret: 'local:shop-b' },
+      },
+    },
+  });
+export type CreatePairBody = z.infer<typeof createPairBody>;
+
+/** Endpoints are the pair's. They may be given again with a task, and must then be the same. */
+const givenSides = z
+  .strictObject({ a: endpointInput.optional(), b: endpointInput.optional() })
+  .optional()
+  .describe('may be given again; must then be those of the pair');
+export const configureBody = taskConfig
+  .safeExtend({
+    autoStart: z
+      .boolean()
+      .default(false)
+      .describe('reverse only: starts by itself when the forward task runs'),
+    sides: givenSides,
+  })
+  .openapi('Configure', { example: { objects: { include: [{ schema: 'public', table: '*' }] } } });
+export type ConfigureBody = z.infer<typeof configureBody>;
+export const configureBothBody = z
+  .strictObject({ forward: configureBody, reverse: configureBody.optional() })
+  .openapi('ConfigureBoth', {
+    example: {
+      forward: { objects: { include: [{ schema: 'public', table: '*' }] } },
+      reverse: { objects: { include: [{ schema: 'public', table: '*' }] }, autoStart: true },
+    },
+  });
+
+export const precheckBody = z
+  .strictObject({
+    ignoreAlerts: z.boolean().default(false).describe('ignore every alert that may be ignored'),
+    ignore: z.array(z.string().max(64)).max(64).default([]).describe('items to ignore, by name'),
+    items: z.array(z.string().max(64)).min(1).max(64).optional().describe('run only these again'),
+  })
+  .openapi('RunPrecheck');
+export const ignoreBody = z.strictObject({ item: z.string().min(1).max(64) }).openapi('IgnoreItem');
+
+export const actions = [
+  'configure',
+  'precheck',
+  'start',
+  'pause',
+  'resume',
+  'retry',
+  'restart',
+  'release',
+] as const;
+export type Action = (typeof actions)[number];
+
+export const taskView = z
+  .strictObject({
+    id: task.shape.id,
+    pairId,
+    direction: task.shape.direction,
+    state: task.shape.state,
+    version: task.shape.version,
+    generation: task.shape.generation,
+    configured: z.boolean(),
+    autoStart: z.boolean(),
+    allowedActions: z.array(z.enum(actions)),
+    returnTo: task.shape.returnTo,
+    retryingSince: z.string().optional(),
+    error: taskError.optional(),
+    status: taskStatus.optional().describe('progress and latency, as of `at`'),
+    precheck: z.strictObject({ at: z.string(), successRate: z.number(), ready: z.boolean() }).optional(),
+    createdAt: z.string(),
+    updatedAt: z.string(),
+  })
+  .openapi('Task');
+export type TaskView = z.infer<typeof taskView>;
+
+const storedConfig = taskConfig.clone().openapi('TaskConfig');
+export const taskDetail = taskView
+  .extend({
+    config: storedConfig.optional(),
+    events: z.array(taskEvent).describe('the newest first'),
+  })
+  .openapi('TaskDetail');
+export type TaskDetail = z.infer<typeof taskDetail>;
+
+export const pairView = z
+  .strictObject({
+    id: pairId,
+    name: pair.shape.name,
+    environment: pair.shape.environment,
+    pool: z.string(),
+    arbiter: z.enum(sides),
+    sides: z.strictObject({ a: endpoint, b: endpoint }),
+    createdAt: z.string(),
+    deleting: z.boolean().describe('released by DELETE; removed when both tasks are Released'),
+    tasks: z.strictObject({ forward: taskView, reverse: taskView }),
+  })
+  .openapi('Pair');
+export type PairView = z.infer<typeof pairView>;
+
+const next = z.string().optional().describe('cursor of the next page; absent on the last');
+export const pairList = z.strictObject({ pairs: z.array(pairView), next }).openapi('PairList');
+export const eventList = z.strictObject({ events: z.array(taskEvent), next }).openapi('EventList');
+export const bothTasks = z.strictObject({ forward: taskDetail, reverse: taskDetail }).openapi('BothTasks');
+
+export const connectivity = z.strictObject({
+  ok: z.boolean(),
+  milliseconds: z.number(),
+  serverVersion: z.string().optional(),
+  encrypted: z.boolean().optional(),
+  problem: problemBody.optional(),
+});
+export type Connectivity = z.infer<typeof connectivity>;
+export const connectivityReport = z
+  .strictObject({ source: connectivity, destination: connectivity })
+  .openapi('Connectivity');
+
+export const previewView = z
+  .strictObject({
+    request: z.strictObject({
+      method: z.string(),
+      path: z.string(),
+      body: configureBothBody,
+    }),
+    forward: z.strictObject({ tables: z.array(tableName), count: z.number().int() }),
+    reverse: z.strictObject({ tables: z.array(tableName), count: z.number().int() }).optional(),
+  })
+  .openapi('Preview');
+
+export const conflictQuery = z.strictObject({
+  limit: pageSize.default(50),
+  cursor: z
+    .string()
+    .regex(/^\d{1,18}$/, 'must be `next` of the page before')
+    .optional(),
+  schema: z.string().max(63).optional(),
+  table: z.string().max(63).optional(),
+  kind: z.string().max(64).optional(),
+  policy: policy.optional(),
+  result: z.string().max(64).optional(),
+  since: z.iso.datetime({ offset: true }).optional(),
+});
+export type ConflictQuery = z.infer<typeof conflictQuery>;
+
+export const conflictView = z
+  .strictObject({
+    id: z.string(),
+    at: z.string(),
+    position: z.string(),
+    kind: z.string(),
+    policy: z.string(),
+    result: z.string(),
+    schema: z.string(),
+    table: z.string(),
+    constraint: z.string().nullable(),
+    sourceTime: z.string().nullable(),
+    destinationTime: z.string().nullable(),
+    key: z.unknown().optional().describe('rows and keys are shown to operators and admins only'),
+    sourceRow: z.unknown().optional(),
+    destinationRow: z.unknown().optional(),
+  })
+  .openapi('Conflict');
+export const conflictList = z
+  .strictObject({ conflicts: z.array(conflictView), next })
+  .openapi('ConflictList');
+export type ConflictView = z.infer<typeof conflictView>;
+
+export const health = z.strictObject({ status: z.literal('ok') }).openapi('Health');
+export const reportView = precheckReport.clone().openapi('PrecheckReport');

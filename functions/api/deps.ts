@@ -1,0 +1,21 @@
+import type { Log } from '../../shared/log/log.ts';
+import type { SecretStore } from '../../shared/task/ports.ts';
+import type { Repository } from '../../shared/task/repository.ts';
+import type { Role, Token } from './auth.ts';
+
+/** What the API needs from outside; nothing is opened at import. */
+export type ApiDeps = {
+  readonly repository: Repository;
+  readonly secrets: SecretStore;
+  readonly tokens: readonly Token[];
+  readonly log: Log;
+  readonly now: () => Date;
+  /** How long a database may take to answer a login. Default 5 s. */
+  readonly connectTimeoutMs?: number;
+};
+
+/** What the middleware tells the routes of a request: who it is. */
+export type ApiVariables = { actor: string; role: Role };
+export type ApiEnv = { Variables: ApiVariables };
+
+export const connectTimeoutOf = (deps: ApiDeps): number => deps.connectTimeoutMs ?? 5_000;

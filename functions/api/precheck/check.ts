@@ -1,0 +1,116 @@
+import type { ListedTable, ReplicaKeys } from '../../../shared/postgres/catalog.ts';
+import { compareSchemas, type Difference } from '../../../shared/postgres/schema/compare.ts';
+import type { SchemaModel } from '../../../shared/postgres/schema/model.ts';
+import { readDestination, readSchema } from '../../../shared/postgres/schema/read.ts';
+import type { Pair, TableName, Task, TaskConfig } from '../../../shared/task/schema.ts';
+import type { CheckedDatabase, Role } from './database.ts';
+import type { Finding } from './report.ts';
+
+/** Limits of the precheck, as settings so that tests can reach them. */
+export type PrecheckLimits = {
+  readonly mostTables: number;
+  readonly longTransactionSeconds: number;
+  readonly clockDifferenceSeconds: number;
+  readonly smallestKeptWalBytes: number;
+};
+export const defaultLimits: PrecheckLimits = {
+  mostTables: 5000,
+  longTransactionSeconds: 60,
+  clockDifferenceSeconds: 5,
+  smallestKeptWalBytes: 10 * 2 ** 30,
+};
+
+/** What every item may ask. Tables are of the source unless they say otherwise. */
+export type PrecheckContext = {
+  readonly pair: Pair;
+  readonly task: Task;
+  readonly config: TaskConfig;
+  /** The pair's other task, if it is configured. */
+  readonly opposite?: { readonly task: Task; readonly config: TaskConfig };
+  readonly source: CheckedDatabase;
+  readonly destination: CheckedDatabase;
+  readonly limits: PrecheckLimits;
+  /** Selected tables, with their keys, in order of name. */
+  readonly tables: readonly ReplicaKeys[];
+  /**
+   * Of the reverse task, before the forward has run: tables that do not exist on its source yet, because the forward
+   * task will make them there. Their keys were checked, or will be, by the forward's precheck.
+   */
+  readonly expected: readonly TableName[];
+  /** The selected tables that exist on the destination, by `keyOfTable`. */
+  readonly onDestination: ReadonlyMap<string, ReplicaKeys>;
+  /** All tables of the source. */
+  readonly listed: readonly ListedTable[];
+  /** Tables that the opposite task selects here as its destination: it fills them, or has filled them. */
+  readonly filledByOpposite: (table: TableName) => boolean;
+  /** Both schemas of the selected tables, read once. */
+  readonly schemas: () => Promise<{ source: SchemaModel; destination: SchemaModel }>;
+};
+
+export type Outcome = Pick<Finding, 'status' | 'cause'> &
+  Partial<Pick<Finding, 'fix' | 'details'>> & { readonly ignorable?: boolean };
+
+/** One item: a name for ever, and a look at the databases. */
+export type Check = {
+  readonly item: string;
+  readonly title: string;
+  run(context: PrecheckContext): Promise<Outcome>;
+};
+
+type More = { readonly fix?: readonly Finding['fix'][number][]; readonly details?: readonly string[] };
+const more = ({ fix = [], details = [] }: More) => ({ fix: [...fix], details: [...details] });
+
+export const passed = (cause: string, details: readonly string[] = []): Outcome => ({
+  status: 'passed',
+  cause,
+  details: [...details],
+});
+/** Something to know before the start: can be ignored by name. */
+export const alert = (cause: string, rest: More = {}): Outcome => ({
+  status: 'alert',
+  cause,
+  ignorable: true,
+  ...more(rest),
+});
+export const failed = (cause: string, rest: More & { ignorable?: boolean } = {}): Outcome => ({
+  status: 'failed',
+  cause,
+  ignorable: rest.ignorable ?? false,
+  ...more(rest),
+});
+
+/** A statement to be run on one of the two databases. */
+export const fixOn = (role: Role, sql: string): Finding['fix'][number] => ({ side: role, sql });
+
+export const nameOf = ({ schema, name }: TableName): string => `${schema}.${name}`;
+
+/** `3 tables`, `1 table`. */
+export const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
+
+/** Tables that hold rows themselves: a partitioned table is its partitions. */
+export const rowTables = (context: PrecheckContext): ReplicaKeys[] =>
+  context.tables.filter((table) => table.kind !== 'partitioned');
+
+/** The schemas of both sides, each read once on one connection, when first asked for. */
+export function schemaReader(
+  source: CheckedDatabase,
+  destination: CheckedDatabase,
+  tables: readonly TableName[],
+): PrecheckContext['schemas'] {
+  let reading: ReturnType<PrecheckContext['schemas']> | undefined;
+  const read = async () => {
+    const wanted = await source.session((client) => readSchema(client, tables));
+    const there = await destination.session((client) => readDestination(client, wanted));
+    return { source: wanted, destination: there };
+  };
+  return () => {
+    reading ??= read();
+    return reading;
+  };
+}
+
+/** How the destination's schema differs, where the object is there. */
+export async function differencesOf(context: PrecheckContext): Promise<Difference[]> {
+  const { source, destination } = await context.schemas();
+  return compareSchemas(source, destination);
+}

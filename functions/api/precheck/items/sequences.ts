@@ -1,0 +1,114 @@
+import { ident, qualified } from '../../../../shared/postgres/ident.ts';
+import type { TableName } from '../../../../shared/task/schema.ts';
+import { keyOfTable, selectTables } from '../../../../shared/task/selection.ts';
+import { alert, type Check, count, failed, fixOn, nameOf, passed } from '../check.ts';
+import type { CheckedDatabase } from '../database.ts';
+
+/** A sequence that fills a column of a key; numbers in text, they have 64 bits. */
+type KeySequence = TableName & {
+  readonly table: TableName;
+  readonly column: string;
+  readonly identity: boolean;
+  readonly increment: string;
+  /** The next value, as far as the catalogue tells. */
+  readonly next: string;
+};
+
+const sequencesSql = /* sql */ `
+select sn.nspname as schema, s.relname as name, jsonb_build_object('schema', n.nspname, 'name', c.relname) as table,
+  a.attname as column, a.attidentity <> '' as identity, q.seqincrement::text as increment,
+  coalesce(pg_sequence_last_value(s.oid::regclass) + q.seqincrement, q.seqstart)::text as next
+from unnest($1::text[], $2::text[]) asked (schema, name)
+join pg_namespace n on n.nspname = asked.schema
+join pg_class c on c.relnamespace = n.oid and c.relname = asked.name
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+join lateral (
+  select d.objid as sequence from pg_depend d
+  where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid
+    and d.refobjsubid = a.attnum and d.deptype in ('a', 'i')
+  union
+  select d.refobjid from pg_attrdef f
+  join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass
+  where f.adrelid = c.oid and f.adnum = a.attnum
+) used on true
+join pg_class s on s.oid = used.sequence and s.relkind = 'S' and has_sequence_privilege(s.oid, 'select')
+join pg_sequence q on q.seqrelid = s.oid
+join pg_namespace sn on sn.oid = s.relnamespace
+where exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and a.attnum = any (i.indkey))
+order by 1, 2`;
+
+const readSequences = (of: CheckedDatabase, tables: readonly TableName[]) =>
+  of.rows<KeySequence>(sequencesSql, [tables.map((t) => t.schema), tables.map((t) => t.name)]);
+
+const gcd = (a: bigint, b: bigint): bigint => (b === 0n ? (a < 0n ? -a : a) : gcd(b, a % b));
+
+/** Two arithmetic progressions meet exactly if their starts differ by a multiple of the steps' common divisor. */
+export function willCollide(
+  one: Pick<KeySequence, 'next' | 'increment'>,
+  other: Pick<KeySequence, 'next' | 'increment'>,
+): boolean {
+  const [a, b] = [BigInt(one.increment), BigInt(other.increment)];
+  // In opposite directions from different starts they may pass without meeting for good; they meet or have met.
+  return (BigInt(one.next) - BigInt(other.next)) % gcd(a, b) === 0n;
+}
+
+/** The next value that is odd (or even) and not below. */
+const nextOf = (parity: 0n | 1n, least: bigint): bigint => (least % 2n === parity ? least : least + 1n);
+
+function fixOf(sequence: KeySequence, parity: 0n | 1n, least: bigint): string {
+  const restart = nextOf(parity, least);
+  const table = qualified(sequence.table.schema, sequence.table.name);
+  return sequence.identity
+    ? `alter table ${table} alter column ${ident(sequence.column)} set increment by 2 restart with ${restart};`
+    : `alter sequence ${qualified(sequence.schema, sequence.name)} increment by 2 restart with ${restart};`;
+}
+
+export const sequences: Check = {
+  item: 'sequences',
+  title: 'Sequences of both sides give different keys',
+  run: async ({ opposite, source, destination, tables, expected, onDestination }) => {
+    if (!opposite) return passed('Only one direction is configured: only one side gives keys.');
+    const both = selectTables(opposite.config.objects, [...tables, ...expected]);
+    const [here, there] = await Promise.all([readSequences(source, both), readSequences(destination, both)]);
+    const others = new Map(there.map((each) => [`${keyOfTable(each.table)}\0${each.column}`, each]));
+    const collisions = here.flatMap((one) => {
+      const other = others.get(`${keyOfTable(one.table)}\0${one.column}`);
+      return other && willCollide(one, other) ? [{ one, other }] : [];
+    });
+    const alone = [
+      ...here.filter((each) => !onDestination.has(keyOfTable(each.table))),
+      ...there.filter((each) => expected.some((table) => keyOfTable(table) === keyOfTable(each.table))),
+    ];
+    const text = ({ table, column }: KeySequence) => `${nameOf(table)}.${column}`;
+    if (collisions.length > 0)
+      return failed(
+        `${count(collisions.length, 'key column')} filled by sequences that give the same numbers.`,
+        {
+          ignorable: true,
+          fix: collisions.flatMap(({ one, other }) => {
+            const least = [BigInt(one.next), BigInt(other.next)].reduce((a, b) => (a > b ? a : b));
+            return [
+              fixOn('source', fixOf(one, source.side === 'a' ? 1n : 0n, least)),
+              fixOn('destination', fixOf(other, destination.side === 'a' ? 1n : 0n, least)),
+            ];
+          }),
+          details: [
+            ...collisions.map(
+              ({ one }) => `${text(one)}: rows inserted on both sides will have the same key`,
+            ),
+            'The statements give odd numbers to side a and even ones to side b. Ignore this if only one side inserts.',
+          ],
+        },
+      );
+    if (alone.length === 0) return passed('No key is filled by sequences that give the same numbers.');
+    return alert(
+      `${count(alone.length, 'key column')} filled by a sequence that both sides will have after the copy.`,
+      {
+        details: [
+          ...alone.map(text),
+          'Before both sides insert: let one give odd, the other even numbers (the reverse precheck prints the SQL).',
+        ],
+      },
+    );
+  },
+};

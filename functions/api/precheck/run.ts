@@ -1,0 +1,148 @@
+import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
+import { listTables, readReplicaKeys } from '../../../shared/postgres/catalog.ts';
+import type { Target } from '../../../shared/postgres/connect.ts';
+import {
+  destinationOf,
+  type Pair,
+  sourceOf,
+  type TableName,
+  type Task,
+  type TaskConfig,
+} from '../../../shared/task/schema.ts';
+import { keyOfTable, selectTables, withRoots } from '../../../shared/task/selection.ts';
+import { visit } from '../connectivity.ts';
+import {
+  type Check,
+  defaultLimits,
+  failed,
+  type Outcome,
+  type PrecheckContext,
+  type PrecheckLimits,
+  passed,
+  schemaReader,
+} from './check.ts';
+import { checks, connectionItems } from './checks.ts';
+import { type CheckedDatabase, openCheckedDatabase, type Role } from './database.ts';
+import type { Finding } from './report.ts';
+
+export type PrecheckRequest = {
+  readonly pair: Pair;
+  readonly task: Task;
+  readonly config: TaskConfig;
+  readonly opposite: { readonly task: Task; readonly config: TaskConfig } | undefined;
+  readonly targetOf: (side: 'a' | 'b') => Promise<Target>;
+  readonly connectTimeoutMs: number;
+  readonly limits?: Partial<PrecheckLimits>;
+  /** Only these items; all if left out. */
+  readonly items?: readonly string[] | undefined;
+};
+
+const findingOf = ({ item, title }: Pick<Check, 'item' | 'title'>, outcome: Outcome): Finding => ({
+  ...{ item, title, status: outcome.status, cause: outcome.cause },
+  ignorable: outcome.ignorable ?? false,
+  fix: outcome.fix ?? [],
+  details: outcome.details ?? [],
+});
+
+/** Looks at both databases; the items run side by side on two connections per database. Changes nothing. */
+export async function runPrecheck(
+  request: PrecheckRequest,
+): Promise<{ findings: Finding[]; tables: number }> {
+  const wanted = checks.filter(({ item }) => request.items?.includes(item) ?? true);
+  const roles = ['source', 'destination'] as const;
+  const visits = await Promise.all(roles.map((role) => visitRole(request, role)));
+  const connections = visits.map(({ finding }) => finding);
+  const [source, destination] = visits.map(({ opened }) => opened);
+  if (!source || !destination) {
+    await Promise.all([source?.close(), destination?.close()]);
+    const cause = 'Not checked: a database could not be reached.';
+    return {
+      findings: [...connections, ...wanted.map((check) => findingOf(check, failed(cause)))],
+      tables: 0,
+    };
+  }
+  try {
+    const context = await readContext(request, source.database, destination.database);
+    const outcomes = await Promise.all(wanted.map((check) => runCheck(check, context)));
+    return {
+      findings: [...connections, ...outcomes],
+      tables: context.tables.length + context.expected.length,
+    };
+  } finally {
+    await Promise.all([source.close(), destination.close()]);
+  }
+}
+
+/** An item that can't be checked has failed: its privileges, or its SQL, are not what they should be. */
+async function runCheck(check: Check, context: PrecheckContext): Promise<Finding> {
+  try {
+    return findingOf(check, await check.run(context));
+  } catch (error) {
+    if (!(error instanceof PgtwinError)) throw error;
+    return findingOf(
+      check,
+      failed(`Could not be checked: ${error.message}`, { details: [error.rule.advice] }),
+    );
+  }
+}
+
+async function visitRole(request: PrecheckRequest, role: Role) {
+  const side = role === 'source' ? sourceOf(request.task.direction) : destinationOf(request.task.direction);
+  const { connectTimeoutMs } = request;
+  try {
+    const target = await request.targetOf(side);
+    const server = await visit(target, `sides.${side}`, connectTimeoutMs);
+    const opened = openCheckedDatabase({ role, side, target, server, connectTimeoutMs });
+    const where = `${target.database} at ${target.host}:${target.port}`;
+    return { opened, finding: findingOf(connectionItems[role], passed(`Logged in to ${where}.`)) };
+  } catch (error) {
+    if (!(error instanceof PgtwinError)) throw error;
+    const details = [error.rule.advice, ...(error.facts.field ? [`field: ${error.facts.field}`] : [])];
+    return {
+      opened: undefined,
+      finding: findingOf(connectionItems[role], failed(error.message, { details })),
+    };
+  }
+}
+
+async function readContext(
+  request: PrecheckRequest,
+  source: CheckedDatabase,
+  destination: CheckedDatabase,
+): Promise<PrecheckContext> {
+  const { pair, task, config, opposite } = request;
+  const [here, there] = await Promise.all([readList(source), readList(destination)]);
+  const selected = selectTables(config.objects, here);
+  const byOpposite = new Set(
+    task.direction === 'reverse' && opposite
+      ? selectTables(opposite.config.objects, there).map(keyOfTable)
+      : [],
+  );
+  const known = new Set(here.map(keyOfTable));
+  // Nothing is expected once the forward has run: what it had to make is there.
+  const waits =
+    opposite &&
+    ['NotConfigured', 'Prechecking', 'PrecheckFailed', 'PrecheckPassed', 'Initializing'].includes(
+      opposite.task.state,
+    );
+  const expected: TableName[] = waits
+    ? selectTables(config.objects, there)
+        .filter((table) => byOpposite.has(keyOfTable(table)) && !known.has(keyOfTable(table)))
+        .map(({ schema, name }) => ({ schema, name }))
+    : [];
+  const [tables, present] = await Promise.all([
+    source.session((client) => readReplicaKeys(client, selected)),
+    destination.session((client) => readReplicaKeys(client, selected)),
+  ]);
+  return {
+    ...{ pair, task, config, source, destination, tables, expected, listed: here },
+    ...(opposite ? { opposite } : {}),
+    limits: { ...defaultLimits, ...request.limits },
+    onDestination: new Map(present.map((table) => [keyOfTable(table), table])),
+    filledByOpposite: (table) => byOpposite.has(keyOfTable(table)),
+    schemas: schemaReader(source, destination, tables),
+  };
+}
+
+const readList = async (of: CheckedDatabase) =>
+  withRoots((await of.session((client) => listTables(client))).filter((table) => !table.extension));

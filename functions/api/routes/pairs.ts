@@ -1,0 +1,155 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Pair } from '../../../shared/task/schema.ts';
+import { requireRole } from '../auth.ts';
+import {
+  bothTasks,
+  configureBothBody,
+  createPairBody,
+  pageQuery,
+  pairList,
+  pairParams,
+  pairView,
+} from '../contract.ts';
+import type { ApiDeps, ApiEnv } from '../deps.ts';
+import { once, pairIdOfKey } from '../idempotency.ts';
+import { assertMatches } from '../if-match.ts';
+import { createPair, deletePair, newPairId, sweepPair } from '../pairs.ts';
+import { configureBoth } from '../tasks.ts';
+import { viewPair, viewTaskDetail } from '../views.ts';
+import { bearer, body, ifMatchHeader, json, problems } from './route.ts';
+
+const create = createRoute({
+  method: 'post',
+  path: '/v1/pairs',
+  operationId: 'createPair',
+  summary: 'Create a pair of two databases',
+  description: 'Connects to both; nothing is stored unless both answer and are two different databases.',
+  security: bearer,
+  middleware: requireRole('admin'),
+  request: {
+    headers: z.object({
+      'idempotency-key': z.string().min(1).max(255).optional().describe('the same key creates one pair'),
+    }),
+    body: body(createPairBody),
+  },
+  responses: { 201: json(pairView, 'The pair'), ...problems },
+});
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/pairs',
+  operationId: 'listPairs',
+  summary: 'List the pairs',
+  security: bearer,
+  request: { query: pageQuery },
+  responses: { 200: json(pairList, 'A page of pairs'), ...problems },
+});
+
+const read = createRoute({
+  method: 'get',
+  path: '/v1/pairs/{id}',
+  operationId: 'getPair',
+  summary: 'Read a pair and the state of its tasks',
+  security: bearer,
+  request: { params: pairParams },
+  responses: { 200: json(pairView, 'The pair'), ...problems },
+});
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/v1/pairs/{id}',
+  operationId: 'deletePair',
+  summary: 'Release both tasks and remove the pair',
+  description: 'Safe to repeat. A pair that is not there (any more) gives 204.',
+  security: bearer,
+  middleware: requireRole('admin'),
+  request: { params: pairParams, headers: ifMatchHeader },
+  responses: {
+    202: json(pairView, 'Being released: what was made in the databases is dropped first'),
+    204: { description: 'The pair is gone' },
+    ...problems,
+  },
+});
+
+const configure = createRoute({
+  method: 'post',
+  path: '/v1/pairs/{id}/configure',
+  operationId: 'configurePair',
+  summary: 'Configure both tasks in one call',
+  security: bearer,
+  middleware: requireRole('admin'),
+  request: { params: pairParams, body: body(configureBothBody) },
+  responses: { 200: json(bothTasks, 'Both tasks'), ...problems },
+});
+
+/** Pairs: create, list, read, remove, and both tasks at once. */
+export function addPairRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
+  const { repository } = deps;
+
+  app.openapi(create, async (c) => {
+    const request = c.req.valid('json');
+    const key = c.req.valid('header')['idempotency-key'];
+    const actor = c.get('actor');
+    let pair: Pair;
+    if (key === undefined) {
+      pair = await createPair(deps, newPairId(), request);
+    } else {
+      const pairId = pairIdOfKey(actor, key);
+      const done = await once({
+        table: repository.table,
+        now: deps.now,
+        ...{ pairId, key, request },
+        create: () => createPair(deps, pairId, request),
+        again: () => repository.getPair(pairId),
+      });
+      pair = done.value;
+      if (done.replayed) c.header('idempotent-replayed', 'true');
+    }
+    const { view, etag } = await viewPair(deps, pair);
+    c.header('location', `/v1/pairs/${pair.id}`);
+    c.header('etag', etag);
+    deps.log.info('pair created', { pair: pair.id, actor });
+    return c.json(view, 201);
+  });
+
+  app.openapi(list, async (c) => {
+    const { limit, cursor } = c.req.valid('query');
+    const page = await repository.listPairs(limit, cursor);
+    const present: Pair[] = [];
+    for (const pair of page.pairs) if (!(await sweepPair(deps, pair.id))) present.push(pair);
+    const pairs = await Promise.all(present.map(async (pair) => (await viewPair(deps, pair)).view));
+    return c.json(page.next === undefined ? { pairs } : { pairs, next: page.next }, 200);
+  });
+
+  app.openapi(read, async (c) => {
+    const { id } = c.req.valid('param');
+    await repository.getPair(id);
+    await sweepPair(deps, id);
+    const { view, etag } = await viewPair(deps, await repository.getPair(id));
+    c.header('etag', etag);
+    return c.json(view, 200);
+  });
+
+  app.openapi(remove, async (c) => {
+    const { id } = c.req.valid('param');
+    const item = await repository.table.get('pairs', id);
+    if (!item) return c.body(null, 204);
+    const pair = await repository.getPair(id);
+    assertMatches(c.req.header('if-match'), (await viewPair(deps, pair)).etag);
+    const actor = c.get('actor');
+    const gone = await deletePair(deps, pair, actor);
+    deps.log.info('pair is to be removed', { pair: id, actor, gone });
+    return gone ? c.body(null, 204) : c.json((await viewPair(deps, pair)).view, 202);
+  });
+
+  app.openapi(configure, async (c) => {
+    const pair = await repository.getPair(c.req.valid('param').id);
+    const { forward, reverse } = c.req.valid('json');
+    const tasks = await configureBoth(deps, { pair, forward, reverse, actor: c.get('actor') });
+    const views = {
+      forward: await viewTaskDetail(deps, tasks.forward),
+      reverse: await viewTaskDetail(deps, tasks.reverse),
+    };
+    return c.json(views, 200);
+  });
+}

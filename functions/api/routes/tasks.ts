@@ -1,0 +1,104 @@
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
+import type { TaskInput } from '../../../shared/task/machine.ts';
+import { requireRole } from '../auth.ts';
+import { configureBody, taskDetail, taskParams } from '../contract.ts';
+import type { ApiDeps, ApiEnv } from '../deps.ts';
+import { releaseTask } from '../pairs.ts';
+import { configureTask, readTask, startTask } from '../tasks.ts';
+import { etagOfTask, viewTaskDetail } from '../views.ts';
+import { bearer, body, ifMatchHeader, json, problems, repositoryFor } from './route.ts';
+
+const path = '/v1/pairs/{id}/tasks/{direction}';
+
+const read = createRoute({
+  method: 'get',
+  path,
+  operationId: 'getTask',
+  summary: 'Read a task: state, allowed actions, progress, latency, error, newest events',
+  security: bearer,
+  request: { params: taskParams },
+  responses: { 200: json(taskDetail, 'The task'), ...problems },
+});
+
+const configure = createRoute({
+  method: 'put',
+  path,
+  operationId: 'configureTask',
+  summary: 'Configure a task',
+  security: bearer,
+  middleware: requireRole('admin'),
+  request: { params: taskParams, headers: ifMatchHeader, body: body(configureBody) },
+  responses: { 200: json(taskDetail, 'The task'), ...problems },
+});
+
+const action = <const Name extends string, const Role extends 'operator' | 'admin'>(
+  name: Name,
+  role: Role,
+  summary: string,
+) =>
+  createRoute({
+    method: 'post',
+    path: `${path}/${name}`,
+    operationId: `${name}Task`,
+    summary,
+    security: bearer,
+    middleware: requireRole(role),
+    request: { params: taskParams, headers: ifMatchHeader },
+    responses: { 202: json(taskDetail, 'The task, on its way'), ...problems },
+  });
+
+const start = action('start', 'operator', 'Start a task whose precheck has passed');
+const release = action('release', 'admin', 'Release a task: drop all that it made, on both sides');
+
+/** Actions that are a move of the state machine and nothing else: the capture does the work. */
+const plainActions = [
+  action('pause', 'operator', 'Pause a task; the slot keeps what it has not read'),
+  action('resume', 'operator', 'Resume a paused task'),
+  action('retry', 'operator', 'Try a failed task again from where it stopped'),
+  action('restart', 'admin', 'Restart a task from the beginning'),
+].map((route) => ({ route, input: route.path.slice(path.length + 1) as TaskInput }));
+
+/** One task: read, configure, and its actions. */
+export function addTaskRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
+  app.openapi(read, async (c) => {
+    const { task } = await readTask(deps, c.req.valid('param'));
+    c.header('etag', etagOfTask(task));
+    return c.json(await viewTaskDetail(deps, task), 200);
+  });
+
+  app.openapi(configure, async (c) => {
+    const { pair, task } = await readTask(deps, c.req.valid('param'));
+    const repository = repositoryFor(c, deps, task);
+    const request = { pair, task, body: c.req.valid('json'), actor: c.get('actor') };
+    const configured = await configureTask(deps, repository, request);
+    c.header('etag', etagOfTask(configured));
+    return c.json(await viewTaskDetail(deps, configured), 200);
+  });
+
+  app.openapi(start, async (c) => {
+    const { pair, task } = await readTask(deps, c.req.valid('param'));
+    const repository = repositoryFor(c, deps, task);
+    const started = await startTask(deps, repository, { pair, task, actor: c.get('actor') });
+    c.header('etag', etagOfTask(started));
+    return c.json(await viewTaskDetail(deps, started), 202);
+  });
+
+  app.openapi(release, async (c) => {
+    const { task } = await readTask(deps, c.req.valid('param'));
+    await releaseTask(repositoryFor(c, deps, task), task, c.get('actor'));
+    const released = await deps.repository.getTask(task.id);
+    c.header('etag', etagOfTask(released));
+    return c.json(await viewTaskDetail(deps, released), 202);
+  });
+
+  for (const { route, input } of plainActions) {
+    app.openapi(route, async (c) => {
+      const { task } = await readTask(deps, c.req.valid('param'));
+      const repository = repositoryFor(c, deps, task);
+      const why = { cause: `${input} was asked for`, actor: c.get('actor') };
+      const moved = await repository.move(task.id, input, why);
+      c.header('etag', etagOfTask(moved));
+      return c.json(await viewTaskDetail(deps, moved), 202);
+    });
+  }
+}
