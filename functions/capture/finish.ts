@@ -1,0 +1,65 @@
+import type pg from 'pg';
+import type { Log } from '../../shared/log/log.ts';
+import { advanceSequences, sequencePositions, sequencesOf } from '../../shared/postgres/catalog.ts';
+import { type Target, withClient } from '../../shared/postgres/connect.ts';
+import { qualified } from '../../shared/postgres/ident.ts';
+import type { PreparedTable, TableName, TaskConfig } from '../../shared/task/schema.ts';
+import { keyOfTable } from '../../shared/task/selection.ts';
+import { readSchemaState, runStatements } from './schema-sync.ts';
+
+/** Tables that one ANALYZE looks at. */
+const LIST = 50;
+/** A lock that is not had in this time is tried for again later: apply must not wait behind us for long. */
+const settings = { statement_timeout: '0', lock_timeout: '10000' };
+
+/**
+ * To be called when the stream has passed the copy's end (`Initialized.copyEnd`): only then are the rows of all tables
+ * consistent with each other, so only then can unique indexes, foreign keys and triggers be made. Then statistics are
+ * gathered and sequences moved past the source's. Safe to repeat: what is there is left out.
+ */
+export async function finishInitialization(options: {
+  readonly task: string;
+  readonly config: TaskConfig;
+  readonly tables: readonly PreparedTable[];
+  readonly source: Target;
+  readonly destination: Target;
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+}): Promise<void> {
+  const { task, config, tables, log, signal } = options;
+  const how = { application: `pgtwin ${task} finish`, settings };
+  await withClient(options.source, how, (source) =>
+    withClient(options.destination, how, async (destination) => {
+      if (config.types.schema) {
+        const { plan } = await readSchemaState(source, destination, tables);
+        const statements = [...plan.primaryKeys, ...plan.indexes, ...plan.foreignKeys, ...plan.after];
+        await runStatements(destination, statements, signal);
+        log.info('schema finished', { task, statements: statements.length });
+      }
+      await analyze(destination, tables, signal);
+      await moveSequences(source, destination, tables);
+    }),
+  );
+}
+
+/** A table that the account may not analyze is skipped by the server with a warning. */
+async function analyze(client: pg.Client, tables: readonly TableName[], signal?: AbortSignal): Promise<void> {
+  for (let n = 0; n < tables.length; n += LIST) {
+    signal?.throwIfAborted();
+    const names = tables.slice(n, n + LIST).map((t) => qualified(t.schema, t.name));
+    await client.query(/* sql */ `analyze ${names.join(', ')}`);
+  }
+}
+
+/** Sets each sequence that the tables use past the source's last value; those of the destination never go back. */
+export async function moveSequences(
+  source: pg.Client,
+  destination: pg.Client,
+  tables: readonly TableName[],
+): Promise<void> {
+  const used = await sequencesOf(source as never, tables);
+  const there = new Set((await sequencePositions(destination as never, used)).map(keyOfTable));
+  const positions = await sequencePositions(source as never, used);
+  for (const sql of advanceSequences(positions.filter((each) => there.has(keyOfTable(each)))))
+    await destination.query(sql);
+}

@@ -1,0 +1,281 @@
+import type pg from 'pg';
+import { clearFailures } from '../../shared/copy/failure.ts';
+import { beginAttempt, readFinished } from '../../shared/copy/ledger.ts';
+import { type CopyStatus, copyStatus, type TableProgress } from '../../shared/copy/progress.ts';
+import { relationOf } from '../../shared/copy/work.ts';
+import type { Log } from '../../shared/log/log.ts';
+import { connect, type Target } from '../../shared/postgres/connect.ts';
+import { translate } from '../../shared/postgres/sqlstate.ts';
+import type { Clock, WorkQueue } from '../../shared/task/ports.ts';
+import { type Prepared, readPrepared, savePrepared } from '../../shared/task/prepared.ts';
+import { oppositeTask, type PreparedTable, type Task, type TaskConfig } from '../../shared/task/schema.ts';
+import type { Table } from '../../shared/task/table.ts';
+import { readHeaps } from './copy-catalog.ts';
+import { keysFirst, planCopy } from './copy-plan.ts';
+import { CopyRun } from './copy-run.ts';
+import { dropLaneOrigins, prepareHelpers, preparePublicationAndSlot } from './prepare.ts';
+import { resolveTables, withKeys } from './resolve.ts';
+import { byTable, readSchemaState, runStatements } from './schema-sync.ts';
+import { identifySystem } from './slot.ts';
+import { SnapshotHolder } from './snapshot.ts';
+
+export type Configured = { readonly task: Task; readonly config: TaskConfig };
+
+export type InitializeOptions = Configured & {
+  /** The other task of the pair, if it is configured and not released. */
+  readonly opposite: Configured | undefined;
+  readonly source: Target;
+  readonly destination: Target;
+  readonly table: Table;
+  readonly queue: WorkQueue;
+  readonly copyQueueUrl: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly onProgress: (status: CopyStatus, tables: readonly TableProgress[]) => void;
+};
+
+export type Initialized = {
+  readonly prepared: Prepared;
+  /** LSN of the source: once the stream has passed it, the copy is consistent and `finishInitialization` may run. */
+  readonly copyEnd: string;
+  /** What falls back to what, for a person. */
+  readonly notes: readonly string[];
+};
+
+const SHARDS = 1;
+/** Primary keys that are built at once. */
+const BUILDERS = 2;
+/** The holder's connection is quiet for as long as the copy takes: what lies in between must not take it for dead. */
+const TOUCH_MS = 30_000;
+
+/**
+ * Brings a task in Initializing to where its stream may start: helper objects, tables, publications and slots of both
+ * directions, and the copy. May be called again after any failure or crash: the slot is kept, tables that were
+ * finished stay, the others are copied again under a new snapshot, keeping the rows that are there; what happened
+ * between the snapshots is in the slot's stream, which starts before all of them.
+ */
+export async function initialize(options: InitializeOptions): Promise<Initialized> {
+  const { task, source, destination, signal } = options;
+  const application = `pgtwin ${task.id}`;
+  const patient = { application, settings: { statement_timeout: '0', lock_timeout: '60000' } };
+  const clients: pg.Client[] = [];
+  const open = async (target: Target): Promise<pg.Client> => {
+    const client = await connect(target, patient);
+    clients.push(client);
+    return client;
+  };
+  const cut = (): void => {
+    for (const client of clients) void client.end().catch(() => {});
+  };
+  signal.addEventListener('abort', cut);
+  try {
+    signal.throwIfAborted();
+    return await initializeOver(options, open, await open(source), await open(destination));
+  } catch (error) {
+    signal.throwIfAborted();
+    throw translate(error, { task: task.id });
+  } finally {
+    signal.removeEventListener('abort', cut);
+    await Promise.all(clients.map((client) => client.end().catch(() => {})));
+  }
+}
+
+async function initializeOver(
+  options: InitializeOptions,
+  open: (target: Target) => Promise<pg.Client>,
+  source: pg.Client,
+  destination: pg.Client,
+): Promise<Initialized> {
+  const { task, config, signal, log } = options;
+  const lanes = config.copyParallelism;
+  const names = await resolveTables(source, config);
+  const tables = await withKeys(source, names);
+  const notes = await prepareHelpers(source, destination, {
+    task: task.id,
+    generation: task.generation,
+    shards: SHARDS,
+    lanes,
+  });
+
+  const own = await notCopiedByOpposite(source, task, tables);
+  const full = config.types.full ? await unfinished(destination, task, own) : [];
+  // The locks before all that follows: from here on the tables keep their shape.
+  const holder = full.length > 0 ? await holdTables(options, source, full) : undefined;
+  try {
+    let keys: ReadonlyMap<string, readonly string[]> = new Map();
+    if (config.types.schema) {
+      const before = await readSchemaState(source, destination, own);
+      await runStatements(destination, before.plan.before, signal);
+      keys = byTable(before, 'primaryKeys');
+      // Without a copy nothing comes in between.
+      if (!config.types.full) await runStatements(destination, before.plan.primaryKeys, signal);
+    }
+    await prepareOpposite(options, source, destination, tables);
+    const prepared = await prepareOwn(options, source, tables, holder);
+    if (holder) {
+      if (holder.unlocked > 0)
+        notes.push(
+          `${holder.unlocked} tables are not locked during the copy: max_locks_per_transaction is too low.`,
+        );
+      await copyTables(options, { open, source, destination, holder, tables: full, keys });
+      await dropLaneOrigins(destination, task.id, lanes);
+    }
+    const { rows } = await source.query<{ lsn: string }>(
+      /* sql */ `select pg_current_wal_insert_lsn()::text as lsn`,
+    );
+    log.info('ready to stream', { task: task.id, tables: tables.length, copied: full.length });
+    return { prepared, copyEnd: rows[0]!.lsn, notes };
+  } finally {
+    await holder?.close();
+  }
+}
+
+/** What the opposite task has copied in full came from there: in the first run it gets incremental only. */
+async function notCopiedByOpposite(
+  source: pg.Client,
+  task: Task,
+  tables: readonly PreparedTable[],
+): Promise<PreparedTable[]> {
+  if (task.generation > 1) return [...tables];
+  const copied = await readFinished(source, oppositeTask(task.id));
+  return tables.filter((table) => !copied.has(relationOf(table)));
+}
+
+async function unfinished(
+  destination: pg.Client,
+  task: Task,
+  tables: readonly PreparedTable[],
+): Promise<PreparedTable[]> {
+  const finished = await readFinished(destination, task.id, task.generation);
+  return tables.filter((table) => !finished.has(relationOf(table)));
+}
+
+/** Locks what is read: of partitioned tables the leaves. */
+async function holdTables(
+  options: InitializeOptions,
+  source: pg.Client,
+  tables: readonly PreparedTable[],
+): Promise<SnapshotHolder> {
+  const heaps = [...(await readHeaps(source, tables)).values()].flat();
+  return SnapshotHolder.open(options.source, `pgtwin ${options.task.id} snapshot`, heaps);
+}
+
+/** Publication and slot of the task itself; the holder gets the slot's snapshot, or one of its own if there is none. */
+async function prepareOwn(
+  options: InitializeOptions,
+  source: pg.Client,
+  tables: readonly PreparedTable[],
+  holder: SnapshotHolder | undefined,
+): Promise<Prepared> {
+  const { task, config, table, signal, source: target } = options;
+  const { id, generation } = task;
+  if (config.types.incremental) {
+    const { prepared } = await preparePublicationAndSlot({
+      table,
+      source,
+      target,
+      task: id,
+      generation,
+      tables,
+      signal,
+      ...(holder ? { useSnapshot: (snapshot: string) => holder.import(snapshot) } : {}),
+    });
+    return prepared;
+  }
+  const identity = await identifySystem(target, `pgtwin ${id}`);
+  const at = options.clock.now().toISOString();
+  await savePrepared(table, id, { generation, slot: null, ...identity, consistentPoint: null, at }, tables);
+  return (await readPrepared(table, id))!;
+}
+
+const notStarted: readonly string[] = ['NotConfigured', 'Prechecking', 'PrecheckFailed', 'PrecheckPassed'];
+
+/**
+ * The opposite task's publication and slot, if it is going to start: made before the copy, so that no change of the
+ * users on the destination is missed, whenever the opposite task starts. One that has started has its own.
+ */
+async function prepareOpposite(
+  options: InitializeOptions,
+  source: pg.Client,
+  destination: pg.Client,
+  tables: readonly PreparedTable[],
+): Promise<void> {
+  const { opposite, table, signal } = options;
+  if (!opposite?.config.types.incremental) return;
+  const { task, config } = opposite;
+  if (!notStarted.includes(task.state)) return;
+  if (task.state !== 'PrecheckPassed' && !task.autoStart) return;
+  const preparation = { task: task.id, generation: task.generation + 1, shards: SHARDS, lanes: 0 };
+  await prepareHelpers(destination, source, preparation);
+  // Keys of tables that were just made are not built yet: they will be the source's.
+  const reverse = await withKeys(destination, await resolveTables(destination, config), tables);
+  await preparePublicationAndSlot({
+    table,
+    source: destination,
+    target: options.destination,
+    task: task.id,
+    generation: preparation.generation,
+    tables: reverse,
+    signal,
+  });
+}
+
+async function copyTables(
+  options: InitializeOptions,
+  over: {
+    readonly open: (target: Target) => Promise<pg.Client>;
+    readonly source: pg.Client;
+    readonly destination: pg.Client;
+    readonly holder: SnapshotHolder;
+    readonly tables: readonly PreparedTable[];
+    readonly keys: ReadonlyMap<string, readonly string[]>;
+  },
+): Promise<void> {
+  const { task, config, table, clock, log, signal } = options;
+  const { source, destination, holder, tables, keys } = over;
+  const key = { task: task.id, generation: task.generation };
+  const snapshot = await holder.export();
+  // From here on nothing of former attempts can commit: what is there now is all that they left.
+  const attempt = await beginAttempt(destination, key);
+  await clearFailures(table, task.id);
+  const planned = await planCopy({ ...key, source, destination, tables, config, primaryKeys: keys });
+  const { first, tables: plan } = keysFirst(planned);
+  for (const sql of first) await destination.query(sql);
+  log.info('copy starts', {
+    ...key,
+    attempt,
+    tables: plan.length,
+    merged: plan.filter((t) => t.merge).length,
+  });
+
+  const startedAt = clock.now().getTime();
+  const builders = await Promise.all(Array.from({ length: BUILDERS }, () => over.open(options.destination)));
+  const run = new CopyRun({
+    ...key,
+    attempt,
+    snapshot,
+    tables: plan,
+    parallelism: config.copyParallelism,
+    ledger: destination,
+    builders,
+    table,
+    queue: options.queue,
+    queueUrl: options.copyQueueUrl,
+    lost: holder.lost,
+    copied: () => holder.close(),
+    onProgress: (progress) => {
+      const elapsedMs = clock.now().getTime() - startedAt;
+      options.onProgress(copyStatus(progress, { elapsedMs, startBytes: 0 }), progress);
+    },
+    clock,
+    log,
+    signal,
+  });
+  const touching = setInterval(() => void holder.touch().catch(() => {}), TOUCH_MS);
+  try {
+    await run.run();
+  } finally {
+    clearInterval(touching);
+  }
+}
