@@ -24,7 +24,8 @@ export function addStacks(app: App, dist = join(project, 'dist')): Stacks {
 /** Synthesis fails on any finding of the AWS Solutions rules that is not acknowledged with a reason. */
 if (import.meta.main) {
   const app = new App();
-  addStacks(app);
+  const dist = app.node.tryGetContext('dist') as string | undefined;
+  addStacks(app, dist);
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   app.synth();
 }
