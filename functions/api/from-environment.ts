@@ -1,0 +1,23 @@
+import { openSecretStore } from '../../shared/aws/secret.ts';
+import { openTable } from '../../shared/aws/table.ts';
+import { type Environment, readEnvironment } from '../../shared/config/env.ts';
+import { openLog } from '../../shared/log/log.ts';
+import { Repository } from '../../shared/task/repository.ts';
+import { parseTokens } from './auth.ts';
+import type { ApiDeps } from './deps.ts';
+
+/** The adapters that the environment names. Tokens come from a variable, or from a secret of the same content. */
+export async function depsFromEnvironment(): Promise<{ deps: ApiDeps; environment: Environment }> {
+  const environment = readEnvironment();
+  const secrets = openSecretStore(environment.PGTWIN_SECRETS);
+  const reference = environment.PGTWIN_API_TOKENS_SECRET;
+  const text = environment.PGTWIN_API_TOKENS ?? (reference ? await secrets.get(reference) : undefined);
+  const now = () => new Date();
+  const deps: ApiDeps = {
+    ...{ secrets, now },
+    repository: new Repository(openTable(environment.PGTWIN_TABLE), now),
+    tokens: parseTokens(text),
+    log: openLog({ levels: environment.PGTWIN_LOG, area: 'api' }),
+  };
+  return { deps, environment };
+}
