@@ -24,7 +24,8 @@ export const nodeId = (catalogue: string, oid: string): NodeId => `${catalogue}:
 /**
  * All that the relations and their defaults, constraints, indexes, triggers, policies, rules and statistics depend
  * on. The walk stops at objects made by initdb and does not look into relations that are not among them. A sequence's
- * edge to its owner is left out (the owner's default needs the sequence), and a foreign key's to the other table.
+ * edge to its owner is left out (the owner's default needs the sequence), and a foreign key's to the other table. Added
+ * are those from a domain to its checks and from a composite type to its attributes, which depend the other way round.
  */
 const walkSql = /* sql */ `
 with recursive relation as (select unnest($1::oid[]) as oid),
@@ -56,6 +57,9 @@ walk (classid, objid) as (
     union all
     select 'pg_constraint'::regclass, k.oid from pg_constraint k
     where w.classid = 'pg_type'::regclass and k.contypid = w.objid and k.contype = 'c'
+    union all
+    select 'pg_class'::regclass, t.typrelid from pg_type t join pg_class tc on tc.oid = t.typrelid
+    where w.classid = 'pg_type'::regclass and t.oid = w.objid and tc.relkind = 'c'
   ) e (classid, objid)
   where wc.relkind is null or wc.relkind not in ('r', 'p', 'f', 'v', 'm') or wc.oid in (select oid from relation)
 )
@@ -69,6 +73,8 @@ select w.classid::regclass::text as catalogue, w.objid as oid, o.type, coalesce(
       and not (c.relkind is not distinct from 'S' and d.deptype in ('a', 'i') and d.refobjsubid > 0)
     union all select 'pg_constraint:' || k.oid from pg_constraint k
     where w.classid = 'pg_type'::regclass and k.contypid = w.objid and k.contype = 'c'
+    union all select 'pg_class:' || t.typrelid from pg_type t join pg_class tc on tc.oid = t.typrelid
+    where w.classid = 'pg_type'::regclass and t.oid = w.objid and tc.relkind = 'c'
   ) as needs
 from walk w
 left join pg_class c on w.classid = 'pg_class'::regclass and c.oid = w.objid

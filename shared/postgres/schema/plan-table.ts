@@ -1,5 +1,5 @@
 import { ident } from '../ident.ts';
-import { type ConstraintModel, keyOf, type PolicyModel, type SchemaModel, type TableModel } from './model.ts';
+import { type ConstraintModel, keyOf, type PolicyModel, type TableModel } from './model.ts';
 import {
   columnSettings,
   createIndex,
@@ -12,13 +12,13 @@ import {
 import type { Emit, Phase } from './statement.ts';
 
 /**
- * Plans one table; `there` is what the destination has of it. The returned function adds what needs functions that
+ * Plans one table; `there` is what the destination has of it, `selected` the keys of all tables. The returned function adds what needs functions that
  * need tables, to be called when all tables and functions are planned.
  */
 export function planTable(
   table: TableModel,
   there: TableModel | undefined,
-  { model, namesNotNull, emit }: { model: SchemaModel; namesNotNull: boolean; emit: Emit },
+  { selected, namesNotNull, emit }: { selected: ReadonlySet<string>; namesNotNull: boolean; emit: Emit },
 ): () => void {
   if (table.form === 'foreign') return () => {};
   const alter = (phase: Phase, actions: readonly string[]) => {
@@ -38,7 +38,7 @@ export function planTable(
     const { bound, ...parent } = table.partitionOf;
     emit('before', table, `alter table only ${nameOf(parent)} attach partition ${nameOf(table)} ${bound}`);
   }
-  planConstraints(table, there, model, emit);
+  planConstraints(table, there, selected, emit);
   planIndexes(table, there, emit);
   planRest(table, there, emit);
 
@@ -69,10 +69,9 @@ const addConstraint = (table: TableModel, constraint: ConstraintModel): string =
 function planConstraints(
   table: TableModel,
   there: TableModel | undefined,
-  model: SchemaModel,
+  selected: ReadonlySet<string>,
   emit: Emit,
 ): void {
-  const selected = new Set(model.objects.filter((each) => each.kind === 'table').map(keyOf));
   for (const each of table.constraints) {
     const phase = phaseOf(table, each);
     if (!phase) continue;

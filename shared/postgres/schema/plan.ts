@@ -41,6 +41,7 @@ export function planSchema(source: SchemaModel, options: PlanOptions = {}): Sche
     plan[phase].push({ sql, object: { kind, schema, name }, phase });
   };
 
+  const selected = new Set(objectsOf(model, 'table').map(keyOf));
   const namesNotNull = (options.destination ?? model).serverVersion >= 180_000;
   let viewSeen = false;
   const late: (() => void)[] = [];
@@ -49,7 +50,11 @@ export function planSchema(source: SchemaModel, options: PlanOptions = {}): Sche
     if (object.kind === 'view') viewSeen = true;
     if (object.kind === 'table') {
       late.push(
-        planTable(object, existing?.kind === 'table' ? existing : undefined, { model, namesNotNull, emit }),
+        planTable(object, existing?.kind === 'table' ? existing : undefined, {
+          selected,
+          namesNotNull,
+          emit,
+        }),
       );
     } else planObject(object, existing, emit, viewSeen ? 'after' : 'before');
   }
