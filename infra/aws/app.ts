@@ -5,12 +5,19 @@ import { CaptureStack } from './capture-stack.ts';
 import { ServerlessStack } from './serverless-stack.ts';
 import { readSettings } from './settings.ts';
 
-const project = resolve(import.meta.dirname, '../..');
-
 export type Stacks = { readonly serverless: ServerlessStack; readonly capture: CaptureStack };
 
-/** Both stacks, from the settings in the app's context. `dist` is where the bundles are. */
-export function addStacks(app: App, dist = join(project, 'dist')): Stacks {
+export type Places = {
+  /** Where the bundles of the functions are; `dist` of the project if left out. */
+  readonly dist?: string | undefined;
+  /** What the image of the capture is built from. */
+  readonly project?: string;
+};
+
+/** Both stacks, from the settings in the app's context. */
+export function addStacks(app: App, places: Places = {}): Stacks {
+  const { project = resolve(import.meta.dirname, '../..') } = places;
+  const dist = places.dist ?? join(project, 'dist');
   const settings = readSettings(app);
   const serverless = new ServerlessStack(app, 'serverless', {
     settings,
@@ -24,8 +31,7 @@ export function addStacks(app: App, dist = join(project, 'dist')): Stacks {
 /** Synthesis fails on any finding of the AWS Solutions rules that is not acknowledged with a reason. */
 if (import.meta.main) {
   const app = new App();
-  const dist = app.node.tryGetContext('dist') as string | undefined;
-  addStacks(app, dist);
+  addStacks(app, { dist: app.node.tryGetContext('dist') as string | undefined });
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   app.synth();
 }

@@ -1,6 +1,14 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { AwsSolutionsChecks } from 'cdk-nag';
@@ -21,7 +29,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 function synthesize(context: Record<string, string> = {}) {
   const app = new App({ context, outdir: mkdtempSync(join(folder, 'out-')) });
-  const stacks = addStacks(app, dist);
+  const stacks = addStacks(app, { dist });
   return { app, stacks, ...templatesOf(stacks) };
 }
 const templatesOf = ({ serverless, capture }: Stacks) => ({
@@ -206,6 +214,35 @@ describe('as deployed by default', () => {
   });
 });
 
+test('the image is built of the bundle and nothing else', () => {
+  const project = join(folder, 'project');
+  for (const file of [
+    'infra/Dockerfile',
+    '.dockerignore',
+    'dist/capture/main.mjs',
+    'package.json',
+    'dist/api/x.mjs',
+  ])
+    copyOrWrite(join(project, file), file);
+  const app = new App({ outdir: join(folder, 'image') });
+  addStacks(app, { dist, project });
+  app.synth();
+  const contexts = readdirSync(join(folder, 'image'))
+    .map((name) => join(folder, 'image', name))
+    .filter((path) => existsSync(join(path, '.dockerignore')));
+  expect(contexts.map((path) => readdirSync(path, { recursive: true }).sort())).toEqual([
+    ['.dockerignore', 'dist', 'dist/capture', 'dist/capture/main.mjs', 'infra', 'infra/Dockerfile'],
+  ]);
+});
+
+/** The project's own file where there is one. */
+function copyOrWrite(target: string, file: string): void {
+  mkdirSync(dirname(target), { recursive: true });
+  const source = join(import.meta.dirname, '../..', file);
+  if (/^(infra|[.])/.test(file)) copyFileSync(source, target);
+  else writeFileSync(target, file);
+}
+
 describe('with settings', () => {
   const context = {
     prefix: 'acme',
@@ -240,8 +277,8 @@ describe('with settings', () => {
   test('a wrong setting is named, and a missing bundle says what to do', () => {
     expect(() => synthesize({ prefix: 'Nope!' })).toThrow(/prefix/);
     expect(() => synthesize({ vpcId: 'vpc-1' })).toThrow(/vpcId and subnetIds go together/);
-    expect(() => addStacks(new App({ outdir: join(folder, 'none') }), join(folder, 'nothing'))).toThrow(
-      /npm run build/,
-    );
+    expect(() =>
+      addStacks(new App({ outdir: join(folder, 'none') }), { dist: join(folder, 'nothing') }),
+    ).toThrow(/npm run build/);
   });
 });
