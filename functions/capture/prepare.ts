@@ -9,7 +9,7 @@ import { type Prepared, readPrepared, savePrepared } from '../../shared/task/pre
 import type { PreparedTable } from '../../shared/task/schema.ts';
 import type { Table } from '../../shared/task/table.ts';
 import { ensurePublications } from './publication.ts';
-import { createSlot, dropSlot, identifySystem, readSlot, type ServerIdentity } from './slot.ts';
+import { createSlot, dropSlot, identifySystem, type NewSlot, readSlot, type ServerIdentity } from './slot.ts';
 
 /**
  * What a task needs in the databases before its stream can run, in the order of its steps. Each may be repeated after
@@ -127,10 +127,11 @@ export async function preparePublicationAndSlot(options: {
   // Before the slot is made: from now on one that is found is known to be of this generation.
   await savePrepared(table, task, { generation, slot, ...identity, consistentPoint: known, at }, tables);
 
-  const made =
-    (await readSlot(source, slot)) === undefined
-      ? await createSlot(target, { slot, application, signal, use: options.useSnapshot })
-      : undefined;
+  let made: NewSlot | undefined;
+  if ((await readSlot(source, slot)) === undefined) {
+    await source.query(slotXminSql, [task]);
+    made = await createSlot(target, { slot, application, signal, use: options.useSnapshot });
+  }
   if (!made) {
     const there = await readSlot(source, slot);
     if (!there || there.lost) throw new PgtwinError('slot-lost', { task, slot });
@@ -142,6 +143,11 @@ export async function preparePublicationAndSlot(options: {
   const prepared = await readPrepared(table, task);
   return { prepared: prepared!, fresh: made !== undefined };
 }
+
+// Before the slot: what has ended now has ended when the slot is made, also if we crash before we could note it.
+const slotXminSql = /* sql */ `
+  update pgtwin.task set slot_xmin = pg_snapshot_xmin(pg_current_snapshot())::text
+   where task = $1 and role = 'source'`;
 
 /** A slot that was there in this generation is never made anew: tables copied since would miss what it had. */
 async function refuseLostSlot(
