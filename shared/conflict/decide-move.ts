@@ -28,7 +28,7 @@ export function* decideMove(context: Context, change: Change & { op: 'move' }): 
     const from = { key, row: local.row };
     const row = filled(sent, local.row);
     const placed = yield* place(context, { op: 'update', key: to, row, from, write: sent, contested: false });
-    if (placed !== 'placed' || !isComplete(sent)) yield* publish(context, both);
+    if (placed !== 'placed') yield* publish(context, both);
     return;
   }
 

@@ -22,7 +22,7 @@ export function* follow(change: Change, table: Table): Steps {
       return;
     }
     case 'outcome':
-      return yield* followOutcome(table, change.key, change.row);
+      return yield* followOutcome(table, change);
     case 'answer': // only the follower writes them
       return;
   }
@@ -30,23 +30,24 @@ export function* follow(change: Change, table: Table): Steps {
 
 function* followInsert(table: Table, key: Key, row: Row): Steps {
   const local = yield* readKey(key);
-  const free = local.row === null && (yield* others(table, key, row, null)).length === 0;
-  yield free ? { do: 'insert', row } : { do: 'pull', key };
+  const others = yield* readOthers(table, key, row, null);
+  if (local.row === null && others.length === 0) yield { do: 'insert', row };
+  else yield* pull(key, [local, ...others]);
 }
 
 function* followUpdate(table: Table, key: Key, row: Row): Steps {
   const local = yield* readKey(key);
-  const applies =
-    local.row !== null &&
-    !local.unseen &&
-    (yield* others(table, key, filled(row, local.row), local.row)).length === 0;
-  yield applies ? { do: 'update', key, row } : { do: 'pull', key };
+  if (local.row === null || local.unseen) return yield* pull(key, [local]);
+  const others = yield* readOthers(table, key, filled(row, local.row), local.row);
+  if (others.length === 0) yield { do: 'update', key, row };
+  else yield* pull(key, others);
 }
 
 function* followDelete(key: Key): Steps {
   const local = yield* readKey(key);
   if (local.row === null) return;
-  yield local.unseen ? { do: 'pull', key } : { do: 'delete', key };
+  if (local.unseen) yield* pull(key, [local]);
+  else yield { do: 'delete', key };
 }
 
 function* followMove(table: Table, change: Change & { op: 'move' }): Steps {
@@ -54,50 +55,49 @@ function* followMove(table: Table, change: Change & { op: 'move' }): Steps {
   const local = yield* readKey(key);
   const there = yield* readKey(to);
   const row = filled(change.row, change.old);
-  const applies =
-    local.row !== null &&
-    !local.unseen &&
-    there.row === null &&
-    (yield* others(table, key, filled(row, local.row), local.row)).length === 0;
-  if (applies) {
+  const others = local.row === null ? [] : yield* readOthers(table, key, filled(row, local.row), local.row);
+  if (local.row !== null && !local.unseen && there.row === null && others.length === 0) {
     yield { do: 'update', key, row };
-    if (!isComplete(row)) yield { do: 'pull', key: to };
+    if (!isComplete(row)) yield* pull(to, []);
     return;
   }
-  yield { do: 'pull', key };
-  yield { do: 'pull', key: to };
+  const met = [local, there, ...others];
+  yield* pull(key, met);
+  yield* pull(to, met);
 }
 
-function* followOutcome(table: Table, key: Key, row: Row | null): Steps {
-  yield { do: 'close', key };
+function* followOutcome(table: Table, change: Change & { op: 'outcome' }): Steps {
+  const { key, row } = change;
   const local = yield* readKey(key);
-  if (local.row !== null && local.unseen) {
-    yield { do: 'pull', key };
-    return;
-  }
-  if (row === null) return yield* followAbsence(local);
-  const displaced = yield* others(table, key, row, local.row);
-  if (displaced.some((other) => other.unseen)) {
-    yield { do: 'pull', key };
-    return;
-  }
-  for (const other of displaced) {
+  const others = row === null ? [] : yield* readOthers(table, key, row, local.row);
+  const answers = change.pull !== null && local.pull?.id === change.pull;
+  if (answers) yield { do: 'close', key };
+  if ((local.row !== null && local.unseen) || others.some((other) => other.unseen))
+    return yield* pull(key, [local, ...others]);
+  if (row === null) return yield* followAbsence(local, answers);
+  for (const other of others) {
     yield { do: 'delete', key: other.key };
-    yield { do: 'pull', key: other.key };
+    yield* pull(other.key, []);
   }
   yield local.row === null ? { do: 'insert', row } : { do: 'update', key, row };
 }
 
 /**
  * The arbiter has no row with this key. Nothing there could lock it against an insert that committed between the
- * reading and the outcome, and which has arrived here already: what is deleted is pulled once more.
+ * reading and the outcome, and which has arrived here already: a row that is deleted, or a key of which something was
+ * skipped since the pull that is answered here, is pulled once more.
  */
-function* followAbsence(local: Local): Steps {
-  if (local.row === null || local.outside === true) return;
-  yield { do: 'delete', key: local.key };
-  yield { do: 'pull', key: local.key };
+function* followAbsence(local: Local, answers: boolean): Steps {
+  if (local.row !== null && local.outside) return;
+  if (local.row !== null) yield { do: 'delete', key: local.key };
+  if (local.row !== null || (answers && local.pull?.skipped)) yield* pull(local.key, []);
 }
 
-function* others(table: Table, key: Key, row: Row, previous: Row | null): Steps<Local[]> {
+/** Asks the arbiter for a key, and keeps which rows were in the way: all of them, the answer will have seen them. */
+function* pull(key: Key, met: readonly Local[]): Steps {
+  yield { do: 'pull', key, met: met.filter((local) => local.row !== null).map((local) => local.key) };
+}
+
+function* readOthers(table: Table, key: Key, row: Row, previous: Row | null): Steps<Local[]> {
   return yield* readCollisions(table, row, previous, (other) => sameKey(other, key));
 }

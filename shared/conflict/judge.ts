@@ -27,7 +27,7 @@ export type Meeting = {
 
 /** The verdict on two versions of one row. */
 export const judgeRow = (context: Context, meeting: Meeting): Verdict =>
-  context.choice ?? rowPolicy(context.settings)(contestOf(context, meeting), context.settings);
+  rowPolicy(context.settings, context.choice)(contestOf(context, meeting), context.settings);
 
 /** The verdict on two rows that want the same unique value. */
 export const judgeCollision = (context: Context, meeting: Meeting): 'source' | 'destination' | 'fail' => {
@@ -107,5 +107,5 @@ export function* ask(context: Context, meeting: Meeting): Steps {
     entry: entryOf(context, meeting, context.publish ? 'asked' : 'incomplete'),
   };
   yield step;
-  if (context.publish) yield { do: 'pull', key: meeting.key };
+  if (context.publish) yield { do: 'pull', key: meeting.key, met: [] };
 }

@@ -14,7 +14,7 @@ export type Change =
   | { readonly op: 'truncate-row'; readonly key: Key }
   | { readonly op: 'pull'; readonly key: Key; readonly id: string }
   | { readonly op: 'answer'; readonly key: Key; readonly row: Row | null; readonly id: string }
-  | { readonly op: 'outcome'; readonly key: Key; readonly row: Row | null };
+  | { readonly op: 'outcome'; readonly key: Key; readonly row: Row | null; readonly pull: string | null };
 
 /** Where a change comes from: its transaction's position, hybrid time (`hybrid-time.ts`) and side. */
 export type SourceFacts = { readonly position: string; readonly time: bigint | null; readonly side: Side };
@@ -23,8 +23,10 @@ export type SourceFacts = { readonly position: string; readonly time: bigint | n
  * A local row as it was read **under its row lock**, or that there is none.
  * - `unseen`: `isUnseen` of its xmin for this change's `seen`; or, at the arbiter, the key has an outcome or a pull
  *   whose transaction this change's author had not seen (control rows' xmin, without own xids). The second holds for a
- *   missing row as well.
+ *   missing row as well. At the follower, an outcome that answers the open pull of its key has seen every version that
+ *   this pull met (`met`): B had applied all that A committed before the pull, subtransactions too.
  * - `time`: of the version (an open outcome's, where it has one), or of the deletion where a tombstone is known.
+ * - `pull`: at the follower, the key's open pull, and whether anything of the key was skipped since it was made.
  * - `outside`: the row lies outside this side's own row filter.
  */
 export type Local = {
@@ -34,6 +36,7 @@ export type Local = {
   readonly unsure: boolean;
   readonly time: bigint | null;
   readonly side: Side;
+  readonly pull?: { readonly id: string; readonly skipped: boolean } | null;
   readonly outside?: boolean;
 };
 
@@ -43,7 +46,8 @@ export type Local = {
  * - `read`: answered with a `Local`. By unique: the one row that has these values.
  * - `insert`, `update` (leaves unsent values alone, may change the key), `delete`: as planned, under the locks held.
  * - `outcome`: at the end of the transaction, once per key, the row as it is then (locked; null if there is none).
- * - `pull`: asks the other side for a key. At the follower nothing where one is open; at the arbiter always.
+ * - `pull`: asks the other side for a key. At the follower one that is open stays and is marked `skipped`;
+ *   a new one keeps the xmins of the rows named in `met`. At the arbiter always a new one.
  * - `close`: the key's open pull is answered. `answer`: the row as it is (locked), to the pull with this id.
  * - `log`: a line of the conflict log. `stop`: roll back, record the conflict in a transaction of its own, fail the task.
  */
@@ -54,7 +58,7 @@ export type Step =
   | { readonly do: 'update'; readonly key: Key; readonly row: Row }
   | { readonly do: 'delete'; readonly key: Key }
   | { readonly do: 'outcome'; readonly key: Key; readonly pull?: string }
-  | { readonly do: 'pull'; readonly key: Key }
+  | { readonly do: 'pull'; readonly key: Key; readonly met: readonly Key[] }
   | { readonly do: 'close'; readonly key: Key }
   | { readonly do: 'answer'; readonly key: Key; readonly pull: string }
   | { readonly do: 'log'; readonly entry: ConflictEntry }

@@ -16,9 +16,9 @@ const wholeRow: Record<WholeRowPolicy, Policy> = {
   'source-priority': sourcePriority,
 };
 
-/** The policy of a table between two versions of one row. */
-export const rowPolicy = (settings: Settings): Policy => {
-  const rest = restOf(settings);
+/** The policy of a table between two versions of one row; a person's choice stands for it, but increments still count. */
+export const rowPolicy = (settings: Settings, choice?: 'source' | 'destination'): Policy => {
+  const rest = choice === undefined ? restOf(settings) : () => choice;
   return settings.deltaColumns.length > 0 ? delta(rest) : rest;
 };
 
