@@ -28,6 +28,11 @@ export class ConfirmLedger {
     this.#sent.push(message);
   }
 
+  /** Messages on their way. */
+  get size(): number {
+    return this.#sent.length;
+  }
+
   get isIdle(): boolean {
     return this.#sent.length === 0;
   }
@@ -45,6 +50,11 @@ export class ConfirmLedger {
     }
     this.#unflushed = this.#unflushed.slice(count);
     return this.#flushed === undefined ? undefined : this.#release(this.#flushed);
+  }
+
+  /** With `until-queued` retention: the queue has taken everything up to here. A gap behind it is then fatal. */
+  queued(upTo: Position): Confirmable | undefined {
+    return this.#release(upTo);
   }
 
   #release(upTo: Position): Confirmable | undefined {

@@ -1,4 +1,10 @@
-import { SendMessageBatchCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import {
+  ChangeMessageVisibilityBatchCommand,
+  GetQueueUrlCommand,
+  SendMessageBatchCommand,
+  SendMessageCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
 import { PgtwinError } from '../errors/pgtwin-error.ts';
 import type { Queue, WorkQueue } from '../task/ports.ts';
 import { awsFailure, type ClientSettings, clientOptions } from './client.ts';
@@ -76,4 +82,33 @@ export function batches(bodies: readonly string[]): string[][] {
   }
   if (current.length > 0) all.push(current);
   return all;
+}
+
+/** A received message whose visibility is changed: the queue's ARN (as Lambda's event has it) and its handle. */
+export type ReceivedRecord = { readonly eventSourceARN: string; readonly receiptHandle: string };
+
+/** Makes messages visible again after some seconds. Throws `queue-unavailable`. */
+export function openVisibility(settings: ClientSettings = {}) {
+  const client = openSqsClient(settings);
+  const urls = new Map<string, string>();
+  return async (records: readonly ReceivedRecord[], seconds: number): Promise<void> => {
+    const arn = records[0]?.eventSourceARN;
+    if (!arn) return;
+    try {
+      let url = urls.get(arn);
+      if (!url) {
+        const found = await client.send(new GetQueueUrlCommand({ QueueName: arn.split(':').at(-1) }));
+        url = found.QueueUrl ?? '';
+        urls.set(arn, url);
+      }
+      const Entries = records.map((record, n) => ({
+        Id: String(n),
+        ReceiptHandle: record.receiptHandle,
+        VisibilityTimeout: seconds,
+      }));
+      await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries }));
+    } catch (error) {
+      throw awsFailure('queue-unavailable', 'Changing the visibility of messages', error);
+    }
+  };
 }

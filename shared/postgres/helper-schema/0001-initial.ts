@@ -8,6 +8,9 @@ create table pgtwin.task (
   task text not null,
   role text not null check (role in ('source', 'destination')),
   since timestamptz not null default now(),
+  -- Of a source: every transaction of this database below had ended when the task's slot was made. What they wrote is
+  -- not in its stream and counts as seen by the other side. Null as long as there is no slot.
+  slot_xmin text,
   primary key (task, role)
 );
 
@@ -49,6 +52,7 @@ create table pgtwin.pull (
   task text not null,
   relation text not null,
   key text[] not null,
+  xid text not null default pg_current_xact_id()::text,
   at timestamptz not null default now()
 );
 create table pgtwin.answer (
@@ -58,6 +62,7 @@ create table pgtwin.answer (
   relation text not null,
   key text[] not null,
   row_text text[],
+  xid text not null default pg_current_xact_id()::text,
   at timestamptz not null default now()
 );
 create table pgtwin.outcome (
@@ -67,7 +72,9 @@ create table pgtwin.outcome (
   key text[] not null,
   row_text text[],
   pull_id bigint,
-  xid text not null default pg_current_xact_id()::text,
+  -- Hybrid time (microseconds since 1970) and side of the version that won.
+  version_time bigint,
+  version_side text,
   at timestamptz not null default now()
 );
 create index outcome_key on pgtwin.outcome (task, relation, key);

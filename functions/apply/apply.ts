@@ -1,0 +1,172 @@
+import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import type { XidRanges } from '../../shared/conflict/xid-ranges.ts';
+import { addXids } from '../../shared/conflict/xid-ranges.ts';
+import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import { isConnectionError } from '../../shared/postgres/sqlstate.ts';
+import { type Message, parseMessage } from '../../shared/stream/message.ts';
+import { appliedStates } from '../../shared/task/machine.ts';
+import { type BlobStore, type Clock, type SecretStore, targetOf } from '../../shared/task/ports.ts';
+import type { Repository } from '../../shared/task/repository.ts';
+import { destinationOf } from '../../shared/task/schema.ts';
+import { applyMessages, type BatchResult } from './batch.ts';
+import { readContext, type TaskContext } from './context.ts';
+import { failuresOf, groupRecords } from './failures.ts';
+import { openSession, type Session } from './session.ts';
+
+export type ApplyDeps = {
+  readonly repository: Repository;
+  readonly secrets: SecretStore;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Makes records that failed visible again after some seconds, instead of at their visibility time-out. */
+  readonly delay: (records: readonly SQSRecord[], seconds: number) => Promise<void>;
+};
+
+const CONTEXT_MS = 2_000;
+
+type Lane = { session: Session; copied: XidRanges; generation: number };
+
+/** The apply function's core: keeps connections and task settings between invocations of one process. */
+export class Apply {
+  readonly #deps: ApplyDeps;
+  readonly #contexts = new Map<string, TaskContext>();
+  readonly #lanes = new Map<string, Lane>();
+
+  constructor(deps: ApplyDeps) {
+    this.#deps = deps;
+  }
+
+  /** One invocation. Groups are applied one behind the other; a failure of one does not concern the others. */
+  async handle(event: SQSEvent): Promise<SQSBatchResponse> {
+    const groups = groupRecords(event.Records);
+    const failed = new Map<string, number>();
+    for (const [group, records] of groups) {
+      const from = await this.#group(group, records);
+      if (from < records.length) failed.set(group, from);
+    }
+    return { batchItemFailures: failuresOf(groups, failed) };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.session.close()));
+    this.#lanes.clear();
+  }
+
+  /** Returns the index of the first record that is to come again. */
+  async #group(group: string, records: readonly SQSRecord[]): Promise<number> {
+    const messages: Message[] = [];
+    try {
+      for (const record of records) messages.push(parseMessage(record.body));
+    } catch (error) {
+      // What stands before the one that can't be read is applied; it goes to the dead-letter queue in the end.
+      this.#deps.log.error('message is not readable', { group, error });
+      if (messages.length === 0) return 0;
+    }
+    const task = messages[0]!.header.task;
+    const log = this.#deps.log.with({ task });
+    try {
+      const result = await this.#apply(task, messages, log);
+      if (result) log.debug?.('applied', { ...result, last: messages.at(-1)!.header.last });
+      return messages.length;
+    } catch (thrown) {
+      return this.#failed(group, task, records, messages.length, thrown, log);
+    }
+  }
+
+  async #apply(taskId: string, messages: readonly Message[], log: Log): Promise<BatchResult | undefined> {
+    const context = await this.#context(taskId, Math.max(...messages.map((m) => m.header.config)));
+    if (!context || !appliedStates.includes(context.task.state)) {
+      // Unread: a stopped task must not burn receives, and the slot still has what these carry.
+      log.info('messages dropped', { state: context?.task.state ?? 'unknown', messages: messages.length });
+      return undefined;
+    }
+    const { shard, generation } = messages[0]!.header;
+    const lane = await this.#lane(context, shard, generation);
+    const { blobs } = this.#deps;
+    return applyMessages(messages, {
+      session: lane.session,
+      settings: context.settings,
+      blobs,
+      log,
+      copied: lane.copied,
+    });
+  }
+
+  async #failed(
+    group: string,
+    task: string,
+    records: readonly SQSRecord[],
+    readable: number,
+    thrown: unknown,
+    log: Log,
+  ): Promise<number> {
+    const error = asPgtwinError(thrown);
+    log.error('messages not applied', { group, code: error.code, error });
+    const lane = this.#lanes.get(group);
+    if (
+      lane &&
+      (isConnectionError(thrown) || isConnectionError(error.cause) || error.code === 'database-unreachable')
+    ) {
+      this.#lanes.delete(group);
+      await lane.session.close();
+    }
+    lane?.session.forgetTables();
+    this.#contexts.delete(task);
+    if (error.code === 'claim-check-missing') return readable;
+    const { repository, clock, delay } = this.#deps;
+    const input = error.rule.retry === 'never' ? 'give-up' : 'error';
+    const at = clock.now().toISOString();
+    const facts = { code: error.code, detail: error.message, advice: error.rule.advice, at };
+    const why = { cause: error.message, actor: 'apply', error: facts };
+    await repository.tryMove(task, input, why).catch(() => {});
+    const receives = Number(records[0]?.attributes.ApproximateReceiveCount ?? 1);
+    await delay(records, Math.min(30, 2 ** Math.min(receives - 1, 5))).catch(() => {});
+    return 0;
+  }
+
+  async #context(taskId: string, config: number): Promise<TaskContext | undefined> {
+    const now = this.#deps.clock.now().getTime();
+    const known = this.#contexts.get(taskId);
+    if (known && now - known.readAt < CONTEXT_MS && known.task.configVersion >= config) return known;
+    try {
+      const context = await readContext(this.#deps.repository, taskId, now);
+      this.#contexts.set(taskId, context);
+      return context;
+    } catch (error) {
+      if (error instanceof PgtwinError && error.code === 'not-found') return undefined;
+      throw error;
+    }
+  }
+
+  async #lane(context: TaskContext, shard: number, generation: number): Promise<Lane> {
+    const { task, pair, config } = context;
+    const group = `${task.id}.${shard}`;
+    const known = this.#lanes.get(group);
+    if (known && known.generation === generation) return known;
+    await known?.session.close();
+    const endpoint = pair.sides[destinationOf(task.direction)];
+    const session = await openSession({
+      target: await targetOf(endpoint, this.#deps.secrets),
+      task: task.id,
+      shard,
+      synchronousCommit: config.synchronousCommit,
+      keyOf: (relation) => this.#contexts.get(task.id)?.keyOf(relation) ?? context.keyOf(relation),
+    });
+    const copied = await session.client.query<{ xid: string }>(
+      /* sql */ `select xid from pgtwin.copy_chunk where task = $1 and generation = $2`,
+      [task.id, generation],
+    );
+    const lane = {
+      session,
+      generation,
+      copied: addXids(
+        [],
+        copied.rows.map((r) => BigInt(r.xid)),
+      ),
+    };
+    this.#lanes.set(group, lane);
+    return lane;
+  }
+}

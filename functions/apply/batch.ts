@@ -1,0 +1,302 @@
+import { parseSeen, type Seen } from '../../shared/conflict/seen.ts';
+import type { XidRanges } from '../../shared/conflict/xid-ranges.ts';
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import { codeOf, isTransient, translate } from '../../shared/postgres/sqlstate.ts';
+import {
+  type DecodedChanges,
+  type DecodedTransaction,
+  joinDecoded,
+  RecordDecoder,
+} from '../../shared/stream/decode.ts';
+import { decompress, inlineRecords, type Message, type MessageHeader } from '../../shared/stream/message.ts';
+import type { BlobStore } from '../../shared/task/ports.ts';
+import { TaskStopped } from './exact.ts';
+import { lockProgress, noteGap, type Progress } from './progress.ts';
+import { logConflicts } from './record.ts';
+import type { Session } from './session.ts';
+import { type ApplySettings, BatchWriter, type Mode, NeedsExact, seenStates } from './write.ts';
+
+export type BatchResult = {
+  /** Transactions that were written now. */
+  readonly transactions: number;
+  readonly changes: number;
+  readonly conflicts: number;
+  /** True if messages are missing before these: they are deleted, a re-send has been asked for. */
+  readonly gap: boolean;
+};
+
+export type BatchOptions = {
+  readonly session: Session;
+  readonly settings: ApplySettings;
+  readonly blobs: BlobStore;
+  readonly log: Log;
+  /** Xids of copy transactions: apply's own as well. */
+  readonly copied: XidRanges;
+};
+
+/** Whole transactions of admitted messages, decoded: what one destination transaction may hold. */
+type Unit = {
+  readonly header: MessageHeader;
+  readonly decoded: DecodedChanges;
+  readonly transactions: readonly DecodedTransaction[];
+};
+
+const TRIES = 5;
+
+/**
+ * Applies the messages of one group, in order. Each destination transaction locks the watermark first, so a message
+ * that comes twice, or to two invocations at once, is applied once. Throws translated errors; what was committed by
+ * then stays, and is skipped when the messages come again.
+ */
+export async function applyMessages(
+  messages: readonly Message[],
+  options: BatchOptions,
+): Promise<BatchResult> {
+  const total = { transactions: 0, changes: 0, conflicts: 0, gap: false };
+  for (const part of portions(messages)) {
+    const result =
+      part.length === 1 && (part[0]!.header.parts?.length ?? 0) > 1
+        ? await applyParts(part[0]!, options)
+        : await applyPortion(part, options);
+    total.transactions += result.transactions;
+    total.changes += result.changes;
+    total.conflicts += result.conflicts;
+    if (result.gap) return { ...total, gap: true };
+  }
+  return total;
+}
+
+/** Bytes of changes that one destination transaction may hold in memory. */
+const PORTION_BYTES = 48 * 1024 * 1024;
+
+/** Messages that go together; one whose transaction is in several stored parts goes alone. */
+function portions(messages: readonly Message[]): Message[][] {
+  const out: Message[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const message of messages) {
+    const alone = (message.header.parts?.length ?? 0) > 1;
+    if (alone || bytes + message.header.bytes > PORTION_BYTES) {
+      out.push([]);
+      bytes = 0;
+    }
+    out.at(-1)!.push(message);
+    bytes = alone ? Number.POSITIVE_INFINITY : bytes + message.header.bytes;
+  }
+  return out;
+}
+
+async function applyPortion(messages: readonly Message[], options: BatchOptions): Promise<BatchResult> {
+  const units = await Promise.all(messages.map((m) => decodeWhole(m, options.blobs)));
+  const decoded = joinDecoded(units.map((u) => u.decoded));
+  // Each message starts with a state of its own; what its records add holds from there on.
+  const seen = units.flatMap((u) => seenStates(parseSeen(u.header.seen), u.transactions));
+  const result = { transactions: 0, changes: 0, conflicts: 0, gap: false };
+  const work: Piece[] = [{ from: 0, to: decoded.transactions.length, mode: 'sets' }];
+  for (let piece = work.shift(); piece; piece = work.shift()) {
+    const done = await attempt(options, piece, units, decoded, seen);
+    if (done === 'split') {
+      work.unshift(...smaller(piece));
+      continue;
+    }
+    result.transactions += done.transactions;
+    result.changes += done.changes;
+    result.conflicts += done.conflicts;
+    if (done.gap) return { ...result, gap: true };
+  }
+  return result;
+}
+
+type Piece = { readonly from: number; readonly to: number; readonly mode: Mode };
+
+/** Halves, until one source transaction is alone: that one is replayed change by change. */
+function smaller({ from, to }: Piece): Piece[] {
+  if (to - from <= 1) return [{ from, to, mode: 'exact' }];
+  const middle = (from + to) >> 1;
+  return [
+    { from, to: middle, mode: 'sets' },
+    { from: middle, to, mode: 'sets' },
+  ];
+}
+
+async function decodeWhole(message: Message, blobs: BlobStore): Promise<Unit> {
+  const [stored] = message.header.parts ?? [];
+  const records = stored ? decompress(await blobs.get(stored.key)) : inlineRecords(message);
+  const decoded = new RecordDecoder().decode(records);
+  return { header: message.header, decoded, transactions: decoded.transactions };
+}
+
+type Admitted = {
+  /** Of the newest admitted message. */
+  readonly header: MessageHeader;
+  /** Numbers of the transactions, in order. */
+  readonly numbers: readonly number[];
+  /** Epoch of the message whose predecessor is missing. */
+  readonly gap: number | undefined;
+};
+
+/**
+ * What of the transactions `from` to `to` is to be applied, given the locked watermark (pure): older epochs are not
+ * read, transactions at or below the watermark are skipped one by one, and before a message whose predecessor is
+ * missing everything ends: that is a gap.
+ */
+export function admit(
+  progress: Pick<Progress, 'generation' | 'epoch' | 'position'>,
+  units: readonly { header: MessageHeader; transactions: readonly { position: string }[] }[],
+  { from, to }: { from: number; to: number },
+): Admitted {
+  const numbers: number[] = [];
+  let watermark: string = progress.position;
+  let { epoch } = progress;
+  let header = units[0]!.header;
+  let at = 0;
+  for (const unit of units) {
+    const start = at;
+    at += unit.transactions.length;
+    if (at <= from || start >= to) continue;
+    if (unit.header.generation > progress.generation)
+      throw new PgtwinError('internal', {
+        detail: 'A generation comes before it was prepared on the destination.',
+      });
+    if (unit.header.generation < progress.generation || unit.header.epoch < epoch) continue;
+    if (unit.header.previous > watermark) return { header, numbers, gap: unit.header.epoch };
+    header = unit.header;
+    epoch = header.epoch;
+    for (let n = Math.max(start, from); n < Math.min(at, to); n++) {
+      const { position } = unit.transactions[n - start]!;
+      if (position <= watermark) continue;
+      watermark = position;
+      numbers.push(n);
+    }
+  }
+  return { header, numbers, gap: undefined };
+}
+
+const nothing = (gap: boolean): BatchResult => ({ transactions: 0, changes: 0, conflicts: 0, gap });
+
+/** One destination transaction; tried again after deadlocks and the like. `split` asks for smaller or exact pieces. */
+async function attempt(
+  options: BatchOptions,
+  piece: Piece,
+  units: readonly Unit[],
+  decoded: DecodedChanges,
+  seen: readonly Seen[],
+): Promise<BatchResult | 'split'> {
+  const { session, settings, copied, log } = options;
+  const { mode } = piece;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await inTransaction(session, async () => {
+        const progress = await lockOrRefuse(options);
+        const { header, numbers, gap } = admit(progress, units, piece);
+        if (gap !== undefined) await noteGap(session, gap);
+        if (numbers.length === 0) return nothing(gap !== undefined);
+        const writer = new BatchWriter(session, settings, progress, copied);
+        const transactions = numbers.map((n) => decoded.transactions[n]!);
+        const seenBy = numbers.map((n) => writer.seenFloor(seen[n]!));
+        const ownFloor = seenBy.at(-1)!.floor;
+        const { generation, epoch } = header;
+        await writer.advance({ decoded, transactions, generation, epoch, ownFloor });
+        await writer.write(decoded, transactions, seenBy, mode);
+        await writer.finish(ownFloor);
+        const changes = transactions.reduce((sum, t) => sum + t.to - t.from, 0);
+        const conflicts = writer.conflicts.length;
+        return { transactions: transactions.length, changes, conflicts, gap: gap !== undefined };
+      });
+    } catch (error) {
+      if (error instanceof TaskStopped) throw await recordStop(session, error);
+      if (mode === 'sets' && (error instanceof NeedsExact || isConstraint(error))) return 'split';
+      if (tries < TRIES && (isTransient(error) || isConstraint(error))) {
+        log.warn('apply transaction is tried again', { tries, code: codeOf(error) });
+        continue;
+      }
+      throw isConstraint(error) ? refusedBy(error) : translate(error);
+    }
+  }
+}
+
+async function lockOrRefuse({ session, settings }: BatchOptions): Promise<Progress> {
+  const progress = await lockProgress(session, settings.opposite);
+  if (progress) return progress;
+  throw new PgtwinError('gap-not-healable', {
+    detail: `Task ${session.task} has no progress row on the destination.`,
+  });
+}
+
+/** Class 23, integrity constraint violation. */
+const isConstraint = (error: unknown): boolean => /^23/.test(codeOf(error));
+
+const refusedBy = (cause: unknown): PgtwinError => {
+  const { constraint, table, schema } = cause as { constraint?: string; table?: string; schema?: string };
+  return new PgtwinError(
+    'change-refused',
+    {
+      detail: `The destination refused a change of ${schema}.${table}: constraint ${constraint} (SQLSTATE ${codeOf(cause)}).`,
+      sqlstate: codeOf(cause),
+    },
+    { cause },
+  );
+};
+
+async function inTransaction<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  await session.client.query('begin');
+  try {
+    const result = await work();
+    await session.client.query('commit');
+    return result;
+  } catch (error) {
+    await session.client.query('rollback').catch(() => {});
+    throw error;
+  }
+}
+
+/** The conflict that stops the task, written in a transaction of its own after the rollback. */
+async function recordStop(session: Session, stopped: TaskStopped): Promise<PgtwinError> {
+  const { entry, table, position } = stopped;
+  await inTransaction(session, () => logConflicts(session, [{ entry, table, position }]));
+  return new PgtwinError('conflict-stops-task', {
+    detail: `A conflict of kind ${entry.kind} in ${table.table.name} stops the task (policy task-failed).`,
+    position,
+    table: table.table.name,
+  });
+}
+
+/** A transaction in several stored parts: one destination transaction, part by part, so that memory stays bounded. */
+async function applyParts(message: Message, options: BatchOptions): Promise<BatchResult> {
+  const { session } = options;
+  for (const mode of ['sets', 'exact'] as const) {
+    try {
+      return await inTransaction(session, () => writeParts(message, options, mode));
+    } catch (error) {
+      if (error instanceof TaskStopped) throw await recordStop(session, error);
+      if (mode === 'sets' && (error instanceof NeedsExact || isConstraint(error))) continue;
+      throw isConstraint(error) ? refusedBy(error) : translate(error);
+    }
+  }
+  throw new PgtwinError('internal', { detail: 'A batch was neither written nor refused.' });
+}
+
+async function writeParts({ header }: Message, options: BatchOptions, mode: Mode): Promise<BatchResult> {
+  const { session, blobs, settings, copied } = options;
+  const progress = await lockOrRefuse(options);
+  const { numbers, gap } = admit(progress, [{ header, transactions: [{ position: header.last }] }], {
+    from: 0,
+    to: 1,
+  });
+  if (gap !== undefined) await noteGap(session, gap);
+  if (numbers.length === 0) return nothing(gap !== undefined);
+  const writer = new BatchWriter(session, settings, progress, copied);
+  const decoder = new RecordDecoder();
+  const seen = writer.seenFloor(parseSeen(header.seen));
+  for (const [n, part] of header.parts!.entries()) {
+    const decoded = decoder.decode(decompress(await blobs.get(part.key)));
+    const { transactions } = decoded;
+    const { endLsn, changes, generation, epoch } = header;
+    const whole = { endLsn, changes };
+    if (n === 0)
+      await writer.advance({ decoded, transactions, generation, epoch, ownFloor: seen.floor, whole });
+    if (transactions.length > 0) await writer.write(decoded, transactions, [seen], mode);
+  }
+  await writer.finish(seen.floor);
+  return { transactions: 1, changes: header.changes, conflicts: writer.conflicts.length, gap: false };
+}

@@ -1,0 +1,98 @@
+import { type Key, keyText, type Row, type Side } from '../../shared/conflict/rows.ts';
+import type { Queryable } from '../../shared/postgres/connect.ts';
+import type { Relation } from '../../shared/postgres/pgoutput.ts';
+import { valueAt } from '../../shared/postgres/pgoutput.ts';
+import { refsOf } from './net-change.ts';
+
+/** A control row of the conflict protocol, as it came through the stream. */
+export type ControlRow = {
+  readonly op: 'pull' | 'answer' | 'outcome';
+  readonly id: string;
+  readonly relation: string;
+  readonly key: Key;
+  readonly row: Row | null;
+  readonly pullId: string | null;
+  readonly time: bigint | null;
+  readonly side: Side | null;
+};
+
+const isControl = (name: string): name is ControlRow['op'] =>
+  name === 'pull' || name === 'answer' || name === 'outcome';
+
+/** Reads the tuple at `at` of a control table; undefined for other tables of schema pgtwin. */
+export function readControlRow(bytes: Buffer, relation: Relation, at: number): ControlRow | undefined {
+  if (!isControl(relation.name)) return undefined;
+  const refs = refsOf(bytes, at);
+  const value = (name: string): string | null => {
+    const index = relation.columns.findIndex((c) => c.name === name);
+    return index < 0 ? null : (valueAt(bytes, refs[index]!) ?? null);
+  };
+  const row = value('row_text');
+  const time = value('version_time');
+  return {
+    op: relation.name,
+    id: value('id') ?? '',
+    relation: value('relation') ?? '',
+    key: parseTextArray(value('key') ?? '{}') as Key,
+    row: row === null ? null : parseTextArray(row),
+    pullId: value('pull_id'),
+    time: time === null ? null : BigInt(time),
+    side: value('version_side') as Side | null,
+  };
+}
+
+/** A one-dimensional text[] as array_out prints it (manual, 8.15.6). */
+export function parseTextArray(text: string): (string | null)[] {
+  const out: (string | null)[] = [];
+  let i = 1;
+  while (i < text.length - 1) {
+    if (text[i] === ',') i += 1;
+    if (text[i] === '"') {
+      let value = '';
+      for (i += 1; text[i] !== '"'; i += 1) {
+        if (text[i] === '\\') i += 1;
+        value += text[i];
+      }
+      i += 1;
+      out.push(value);
+    } else {
+      const end = text.indexOf(',', i);
+      const stop = end < 0 ? text.length - 1 : end;
+      const value = text.slice(i, stop);
+      out.push(value === 'NULL' ? null : value);
+      i = stop;
+    }
+  }
+  return out;
+}
+
+/** A key whose outcome or pull the other side may not have seen, with the version that won. */
+export type OpenControl = { readonly xmin: number; readonly time: bigint | null; readonly side: Side | null };
+
+const openSql = /* sql */ `
+  select relation, key, xmin::text as xmin, version_time, version_side from pgtwin.outcome where task = $1
+  union all
+  select relation, key, xmin::text, null, null from pgtwin.pull where task = $1`;
+
+/** What this side, as arbiter, has published or asked and the other may not have seen yet, by relation and key. */
+export async function readOpenControls(
+  client: Queryable,
+  task: string,
+): Promise<Map<string, Map<string, OpenControl[]>>> {
+  const { rows } = await client.query<{
+    relation: string;
+    key: string[];
+    xmin: string;
+    version_time: bigint | null;
+    version_side: Side | null;
+  }>(openSql, [task]);
+  const open = new Map<string, Map<string, OpenControl[]>>();
+  for (const r of rows) {
+    const keys = open.get(r.relation) ?? new Map<string, OpenControl[]>();
+    open.set(r.relation, keys);
+    const list = keys.get(keyText(r.key)) ?? [];
+    list.push({ xmin: Number(r.xmin), time: r.version_time, side: r.version_side });
+    keys.set(keyText(r.key), list);
+  }
+  return open;
+}

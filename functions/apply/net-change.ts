@@ -1,0 +1,145 @@
+import { mark, tag, u32 } from '../../shared/postgres/pgoutput.ts';
+import type { DecodedChanges } from '../../shared/stream/decode.ts';
+import type { ApplyTable } from './tables.ts';
+
+/** What the changes of one key come to. Offsets point into the batch's bytes. */
+export type NetRow = {
+  /** `replace`: deleted, then inserted again. */
+  op: 'insert' | 'update' | 'delete' | 'replace';
+  /** The new tuple; for a delete the old one, which has the key. */
+  at: number;
+  /** The old tuple of the deletion in a `replace`. */
+  deleteAt: number;
+  /** Value offsets by column, where several tuples make up the row (unchanged TOAST values of a later one). */
+  refs: number[] | undefined;
+  /** Index of the first and the last change that it stands for. */
+  readonly first: number;
+  last: number;
+};
+
+export type NetTable = { readonly table: ApplyTable; readonly rows: Map<string, NetRow> };
+
+/** Changes between two barriers, netted; or one change that stands by itself, at its place. */
+export type Run = { readonly net: readonly NetTable[] } | { readonly alone: number };
+
+/**
+ * One change per key over a batch, on offsets alone (pure). What can't be netted is a barrier: a key change, a TRUNCATE,
+ * a control row; everything before it is carried out before, everything behind it after. `alone` says of a change of a
+ * user's table that it must stand by itself (its key is in the middle of a conflict).
+ */
+export function netChanges(
+  changes: DecodedChanges,
+  transactions: readonly { readonly from: number; readonly to: number }[],
+  tableOf: (change: number) => ApplyTable | undefined,
+  alone: (table: ApplyTable, key: string) => boolean,
+  wants: (table: ApplyTable, kind: number) => boolean,
+): Run[] {
+  const runs: Run[] = [];
+  let tables = new Map<ApplyTable, NetTable>();
+  const barrier = (change: number) => {
+    if (tables.size > 0) runs.push({ net: [...tables.values()] });
+    tables = new Map();
+    runs.push({ alone: change });
+  };
+  const { bytes, tags, newAt, oldAt } = changes;
+  for (const { from, to } of transactions)
+    for (let i = from; i < to; i++) {
+      const table = tableOf(i);
+      if (!table || tags[i] === tag.truncate) {
+        barrier(i);
+        continue;
+      }
+      if (!wants(table, tags[i]!)) continue;
+      const at = newAt[i]! || Math.abs(oldAt[i]!);
+      const key = keyAt(bytes, at, table.key);
+      const moves =
+        tags[i] === tag.update && oldAt[i] !== 0 && keyAt(bytes, Math.abs(oldAt[i]!), table.key) !== key;
+      if (moves || alone(table, key)) {
+        barrier(i);
+        continue;
+      }
+      let net = tables.get(table);
+      if (!net) {
+        net = { table, rows: new Map() };
+        tables.set(table, net);
+      }
+      const row = net.rows.get(key);
+      if (!row)
+        net.rows.set(key, { op: opOf(tags[i]!), at, deleteAt: 0, refs: undefined, first: i, last: i });
+      else {
+        merge(bytes, row, opOf(tags[i]!), at);
+        row.last = i;
+        if (row.op === 'delete' && tags[row.first] === tag.insert) net.rows.delete(key);
+      }
+    }
+  if (tables.size > 0) runs.push({ net: [...tables.values()] });
+  return runs;
+}
+
+const opOf = (kind: number): 'insert' | 'update' | 'delete' =>
+  kind === tag.insert ? 'insert' : kind === tag.update ? 'update' : 'delete';
+
+/** Adds a change to the row of its key. */
+function merge(bytes: Buffer, row: NetRow, op: 'insert' | 'update' | 'delete', at: number): void {
+  if (op === 'insert') {
+    // Only behind a deletion: statements run in the order DELETE, UPDATE, INSERT, so both fit into one run.
+    row.op = 'replace';
+    row.deleteAt = row.at;
+    row.refs = undefined;
+    row.at = at;
+  } else if (op === 'delete') {
+    if (row.op === 'replace') row.at = row.deleteAt;
+    else row.at = at;
+    row.op = 'delete';
+    row.refs = undefined;
+  } else {
+    row.refs = hasUnchanged(bytes, at)
+      ? over(row.refs ?? refsOf(bytes, row.at), bytes, refsOf(bytes, at))
+      : undefined;
+    row.at = at;
+  }
+}
+
+/** Offsets of the kind bytes of a tuple's values. */
+export function refsOf(b: Uint8Array, at: number): number[] {
+  const count = (b[at]! << 8) | b[at + 1]!;
+  const refs = new Array<number>(count);
+  let p = at + 2;
+  for (let i = 0; i < count; i++) {
+    refs[i] = p;
+    p += b[p] === mark.text ? 5 + u32(b, p + 1) : 1;
+  }
+  return refs;
+}
+
+export function hasUnchanged(b: Uint8Array, at: number): boolean {
+  let p = at + 2;
+  for (let n = (b[at]! << 8) | b[at + 1]!; n > 0; n--) {
+    if (b[p] === mark.unchanged) return true;
+    p += b[p] === mark.text ? 5 + u32(b, p + 1) : 1;
+  }
+  return false;
+}
+
+const over = (earlier: readonly number[], b: Uint8Array, later: readonly number[]): number[] =>
+  later.map((ref, i) => (b[ref] === mark.unchanged ? earlier[i]! : ref));
+
+/** The key of a tuple as one string: its bytes one by one, parts divided by NUL, which text can't have. */
+export function keyAt(b: Buffer, at: number, key: readonly number[]): string {
+  if (key.length === 1) return valueBytes(b, at, key[0]!);
+  const refs = refsOf(b, at);
+  return key.map((k) => partAt(b, refs[k]!)).join('\0');
+}
+
+function valueBytes(b: Buffer, at: number, column: number): string {
+  let p = at + 2;
+  for (let i = 0; i < column; i++) p += b[p] === mark.text ? 5 + u32(b, p + 1) : 1;
+  return partAt(b, p);
+}
+
+const partAt = (b: Buffer, ref: number): string =>
+  b[ref] === mark.text ? b.latin1Slice(ref + 5, ref + 5 + u32(b, ref + 1)) : '';
+
+/** The same string for a key that is known as text. */
+export const keyString = (key: readonly string[]): string =>
+  key.map((part) => Buffer.from(part, 'utf8').latin1Slice(0, Buffer.byteLength(part))).join('\0');

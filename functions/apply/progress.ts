@@ -1,0 +1,107 @@
+import { nothingSeen, parseSeen, type Seen, seenText } from '../../shared/conflict/seen.ts';
+import { newestRanges, type XidRanges, xidsFrom } from '../../shared/conflict/xid-ranges.ts';
+import { timestampText } from '../../shared/postgres/pgoutput.ts';
+import { asPosition, type Position } from '../../shared/stream/position.ts';
+import type { Session } from './session.ts';
+
+/** The progress row as locked at the head of an apply transaction. */
+export type Progress = {
+  readonly generation: number;
+  readonly epoch: number;
+  readonly position: Position;
+  readonly resendEpoch: number;
+  /** What this side has seen of the source's transactions. */
+  readonly seen: Seen;
+  /** Recent xids of apply itself on this database. */
+  readonly own: XidRanges;
+  /** Set if the opposite task has a slot here: transactions below had ended when it was made. */
+  readonly slotXmin: bigint | undefined;
+  /** The local database's next xid. */
+  readonly next: bigint;
+  /** The xid of this transaction (a row lock has one). */
+  readonly xid: bigint;
+};
+
+const lockSql = /* sql */ `
+  select p.generation, p.epoch, p.position, p.resend_epoch, p.seen, p.own, t.slot_xmin,
+         pg_snapshot_xmax(pg_current_snapshot())::text as next, pg_current_xact_id()::text as xid
+    from pgtwin.apply_progress p
+    left join pgtwin.task t on t.task = $3 and t.role = 'source'
+   where p.task = $1 and p.shard = $2 for update of p`;
+
+/** Locks and reads the row: two invocations of one group can overlap, this puts them one behind the other. */
+export async function lockProgress(session: Session, opposite: string): Promise<Progress | undefined> {
+  const { rows } = await session.client.query({
+    name: 'lock-progress',
+    text: lockSql,
+    values: [session.task, session.shard, opposite],
+  });
+  const row = rows[0];
+  if (!row) return undefined;
+  const seen = row.seen ? parseSeen(row.seen) : nothingSeen;
+  return {
+    generation: Number(row.generation),
+    epoch: Number(row.epoch),
+    position: asPosition(row.position),
+    resendEpoch: Number(row.resend_epoch),
+    seen,
+    own: row.own ? parseSeen(row.own).xids : [],
+    slotXmin: row.slot_xmin === null ? undefined : BigInt(row.slot_xmin),
+    next: BigInt(row.next),
+    xid: BigInt(row.xid),
+  };
+}
+
+const advanceSql = /* sql */ `
+  update pgtwin.apply_progress
+     set generation = $3, epoch = $4, position = $5, end_lsn = $6, source_time = $7, seen = $8, own = $9,
+         transactions = transactions + $10, changes = changes + $11, applied_at = clock_timestamp()
+   where task = $1 and shard = $2`;
+
+/** Apply's own xids that are kept while nobody tells a floor; the newest count. */
+const OWN_RANGES = 256;
+
+export type Advance = {
+  readonly generation: number;
+  readonly epoch: number;
+  readonly position: Position;
+  readonly endLsn: string;
+  readonly sourceTime: bigint;
+  readonly seen: Seen;
+  readonly own: XidRanges;
+  /** Apply's recent xids with this one, and what the source had seen of this side: below its floor none is needed. */
+  readonly ownFloor: bigint;
+  readonly transactions: number;
+  readonly changes: number;
+};
+
+/** Moves the watermark: the first row change of the transaction. */
+export async function advanceProgress(session: Session, a: Advance): Promise<void> {
+  const own = newestRanges(xidsFrom(a.own, a.ownFloor), OWN_RANGES);
+  await session.client.query({
+    name: 'advance-progress',
+    text: advanceSql,
+    values: [
+      session.task,
+      session.shard,
+      a.generation,
+      a.epoch,
+      a.position,
+      a.endLsn,
+      timestampText(a.sourceTime),
+      seenText(a.seen),
+      seenText({ ...nothingSeen, xids: own }),
+      a.transactions,
+      a.changes,
+    ],
+  });
+}
+
+/** Messages are missing: asks for a re-send of everything above the watermark in a later epoch. */
+export const noteGap = async (session: Session, epoch: number): Promise<void> => {
+  await session.client.query(
+    /* sql */ `update pgtwin.apply_progress set resend_epoch = greatest(resend_epoch, $3)
+                where task = $1 and shard = $2`,
+    [session.task, session.shard, epoch + 1],
+  );
+};

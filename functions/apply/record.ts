@@ -1,0 +1,122 @@
+import type { Row } from '../../shared/conflict/rows.ts';
+import type { Queryable } from '../../shared/postgres/connect.ts';
+import { timestampText } from '../../shared/postgres/pgoutput.ts';
+import {
+  type AnswerWrite,
+  type ControlWrite,
+  type LoggedConflict,
+  type OutcomeWrite,
+  rowParameter,
+} from './exact.ts';
+import { lockRow } from './rows.ts';
+import type { Session } from './session.ts';
+import type { ApplyTable } from './tables.ts';
+
+/**
+ * Control rows, after the user's rows and without their origin, so that they go out in this side's stream. They carry
+ * the id of the task whose source this side is. Outcomes and answers hold the row as it is now, locked.
+ */
+export async function writeControls(
+  session: Session,
+  opposite: string,
+  follower: (table: ApplyTable) => boolean,
+  controls: readonly ControlWrite[],
+): Promise<void> {
+  const { client } = session;
+  for (const c of controls) {
+    const relation = c.table.sql;
+    const key = [...c.key];
+    switch (c.do) {
+      case 'close':
+        await client.query(closeSql, [opposite, relation, key]);
+        break;
+      case 'pull':
+        await client.query(pullSql, [opposite, relation, key, follower(c.table)]);
+        break;
+      case 'answer':
+        await client.query(answerSql, [opposite, c.pull, relation, key, await rowNow(session, c)]);
+        break;
+      case 'outcome': {
+        const { time, side } = c.version ?? { time: null, side: null };
+        const row = await rowNow(session, c);
+        await client.query(outcomeSql, [
+          opposite,
+          relation,
+          key,
+          row,
+          c.pull ?? null,
+          time?.toString() ?? null,
+          side,
+        ]);
+      }
+    }
+  }
+}
+
+const closeSql = /* sql */ `delete from pgtwin.pull where task = $1 and relation = $2 and key = $3`;
+// At the follower at most one pull of a key is open.
+const pullSql = /* sql */ `
+  insert into pgtwin.pull (task, relation, key)
+  select $1, $2, $3 where not ($4::bool and exists (
+    select from pgtwin.pull where task = $1 and relation = $2 and key = $3))`;
+const answerSql = /* sql */ `
+  insert into pgtwin.answer (task, pull_id, relation, key, row_text) values ($1, $2, $3, $4, $5)`;
+const outcomeSql = /* sql */ `
+  insert into pgtwin.outcome (task, relation, key, row_text, pull_id, version_time, version_side)
+  values ($1, $2, $3, $4, $5, $6, $7)`;
+
+const rowNow = async (session: Session, { table, key }: OutcomeWrite | AnswerWrite) =>
+  rowParameter((await lockRow(session, table, table.key, key))?.values ?? null);
+
+/**
+ * Forgets control rows that the other side has seen. Their publication has inserts only: cleaning sends nothing. A
+ * follower's pulls are not among them: they stay until they are answered, whoever has seen them.
+ */
+export const cleanControls = async (
+  client: Queryable,
+  opposite: string,
+  floor: bigint,
+  arbiter: boolean,
+): Promise<void> => {
+  for (const table of arbiter ? ['outcome', 'pull'] : ['answer'])
+    await client.query(
+      /* sql */ `delete from pgtwin.${table} where task = $1 and xid::numeric < $2::numeric`,
+      [opposite, floor.toString()],
+    );
+};
+
+const logSql = /* sql */ `
+  insert into pgtwin.conflict (task, position, kind, policy, result, schema_name, table_name, key, source_row,
+                               destination_row, source_time, destination_time)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
+
+/** Lines of the conflict log and their number in the progress row. */
+export async function logConflicts(session: Session, conflicts: readonly LoggedConflict[]): Promise<void> {
+  if (conflicts.length === 0) return;
+  for (const { entry, table, position } of conflicts) {
+    const named = (row: Row | null): string | null =>
+      row && JSON.stringify(Object.fromEntries(table.columns.map((c, i) => [c, row[i] ?? null])));
+    await session.client.query({
+      name: 'log-conflict',
+      text: logSql,
+      values: [
+        session.task,
+        position,
+        entry.unsure ? 'unsure' : entry.kind,
+        entry.policy,
+        entry.result,
+        table.relation.schema,
+        table.relation.name,
+        JSON.stringify(Object.fromEntries(table.key.map((k, i) => [table.columns[k]!, entry.key[i]]))),
+        named(entry.source.row),
+        named(entry.destination.row),
+        entry.source.time === null ? null : timestampText(entry.source.time),
+        entry.destination.time === null ? null : timestampText(entry.destination.time),
+      ],
+    });
+  }
+  await session.client.query(
+    /* sql */ `update pgtwin.apply_progress set conflicts = conflicts + $3 where task = $1 and shard = $2`,
+    [session.task, session.shard, conflicts.length],
+  );
+}

@@ -1,0 +1,93 @@
+import type { Key, Row, Value } from '../../shared/conflict/rows.ts';
+import type { Session } from './session.ts';
+import { type ApplyTable, columnList } from './tables.ts';
+
+/** A row as it is here, locked: values as text, xmin, and commit time in microseconds where it is known. */
+export type LockedRow = { readonly values: Row; readonly xmin: number; readonly time: bigint | null };
+
+/** Values come as PostgreSQL printed them: a cast to text would print some of them differently. */
+const raw = { getTypeParser: () => (value: string) => value };
+
+const cast = (table: ApplyTable, column: number, parameter: number): string =>
+  `$${parameter}::${table.types[column]!.cast}`;
+
+const conditionOf = (table: ApplyTable, columns: readonly number[], first = 1): string =>
+  columns.map((c, i) => `t.${columnList(table, [c])} = ${cast(table, c, first + i)}`).join(' and ');
+
+/** Reads one row under lock by the values of a key; null values match NULL (NULLS NOT DISTINCT). */
+export async function lockRow(
+  session: Session,
+  table: ApplyTable,
+  columns: readonly number[],
+  values: readonly Value[],
+): Promise<LockedRow | undefined> {
+  const matched = columns.filter((_, i) => values[i] !== null);
+  const conditions = [
+    ...(matched.length > 0 ? [conditionOf(table, matched)] : []),
+    ...columns.filter((_, i) => values[i] === null).map((c) => `t.${columnList(table, [c])} is null`),
+  ];
+  const time = session.commitTimes
+    ? `(extract(epoch from case when t.xmin::text::int8 > 2 then pg_xact_commit_timestamp(t.xmin) end) * 1000000)::int8::text`
+    : 'null::text';
+  const all = table.columns.map((_, i) => i);
+  const result = await session.client.query({
+    text: /* sql */ `select t.xmin::text, ${time}, ${columnList(table, all, 't.')} from ${table.sql} t where ${conditions.join(' and ')} for update`,
+    values: columns.flatMap((_, i) => (values[i] === null ? [] : [values[i]])),
+    rowMode: 'array',
+    types: raw,
+  });
+  const row = (result.rows as unknown as (string | null)[][])[0];
+  if (!row) return undefined;
+  return { xmin: Number(row[0]), time: row[1] === null ? null : BigInt(row[1]!), values: row.slice(2) };
+}
+
+/** All keys of a table, for a TRUNCATE. In portions, since a table may be large. */
+export async function readKeys(
+  session: Session,
+  table: ApplyTable,
+  after: Key | undefined,
+  limit: number,
+): Promise<Key[]> {
+  const list = columnList(table, table.key, 't.');
+  const where = after
+    ? `where (${list}) > (${table.key.map((k, i) => cast(table, k, i + 1)).join(', ')})`
+    : '';
+  const result = await session.client.query({
+    text: /* sql */ `select ${list} from ${table.sql} t ${where} order by ${list} limit ${limit}`,
+    values: after ? [...after] : [],
+    rowMode: 'array',
+    types: raw,
+  });
+  return result.rows as unknown as string[][];
+}
+
+export async function insertRow(session: Session, table: ApplyTable, row: Row): Promise<void> {
+  const columns = row.flatMap((value, c) => (value === undefined ? [] : [c]));
+  const values = columns.map((c, i) => cast(table, c, i + 1)).join(', ');
+  await session.client.query(
+    /* sql */ `insert into ${table.sql} (${columnList(table, columns)}) overriding system value values (${values})`,
+    columns.map((c) => row[c]),
+  );
+}
+
+/** Writes what was sent of a row over the one with this key; the key itself may change. */
+export async function updateRow(session: Session, table: ApplyTable, key: Key, row: Row): Promise<void> {
+  const columns = row.flatMap((value, c) => {
+    if (value === undefined || table.notUpdatable.has(c)) return [];
+    const place = table.key.indexOf(c);
+    return place >= 0 && key[place] === value ? [] : [c];
+  });
+  const set = columns.map((c, i) => `${columnList(table, [c])} = ${cast(table, c, i + 1)}`);
+  if (set.length === 0)
+    set.push(`${columnList(table, [table.key[0]!])} = t.${columnList(table, [table.key[0]!])}`);
+  await session.client.query(
+    /* sql */ `update ${table.sql} t set ${set.join(', ')} where ${conditionOf(table, table.key, columns.length + 1)}`,
+    [...columns.map((c) => row[c]), ...key],
+  );
+}
+
+export const deleteRow = async (session: Session, table: ApplyTable, key: Key): Promise<void> => {
+  await session.client.query(/* sql */ `delete from ${table.sql} t where ${conditionOf(table, table.key)}`, [
+    ...key,
+  ]);
+};

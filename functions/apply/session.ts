@@ -1,0 +1,112 @@
+import type pg from 'pg';
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { connect, type Target } from '../../shared/postgres/connect.ts';
+import { originName } from '../../shared/postgres/names.ts';
+import type { Relation } from '../../shared/postgres/pgoutput.ts';
+import { type ApplyTable, readApplyTable, readRelationHere } from './tables.ts';
+
+/** A connection to a destination with what was learned of it; kept between invocations of one process. */
+export type Session = {
+  readonly client: pg.Client;
+  readonly task: string;
+  readonly shard: number;
+  /** May set session_replication_role: triggers and foreign keys are then left to the source. */
+  readonly replica: boolean;
+  /** The origin that marks the user's rows, or undefined where the account may not, or there is none. */
+  readonly origin: string | undefined;
+  /** True where commit times can be read. */
+  readonly commitTimes: boolean;
+  /** The table of a relation, read once per definition. */
+  table(relation: Relation): Promise<ApplyTable>;
+  /** A table of the task by its quoted name, whatever its relation in the stream; undefined if it is not one. */
+  tableNamed(name: string): Promise<ApplyTable | undefined>;
+  /** Forgets table definitions: the destination's may have changed. */
+  forgetTables(): void;
+  close(): Promise<void>;
+};
+
+const settings = {
+  // Plans that stay right while tables grow, without statistics and without planning anew: by index, row by row.
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  enable_bitmapscan: 'off',
+  jit: 'off',
+  lock_timeout: '20000',
+  statement_timeout: '600000',
+  idle_in_transaction_session_timeout: '120000',
+};
+
+const abilitiesSql = /* sql */ `
+  select has_parameter_privilege('session_replication_role', 'set') as replica,
+         current_setting('track_commit_timestamp') as commit_times,
+         has_function_privilege('pg_catalog.pg_replication_origin_session_setup(text)', 'execute')
+           and has_function_privilege('pg_catalog.pg_replication_origin_session_reset()', 'execute')
+           and exists (select from pg_catalog.pg_replication_origin where roname = $1) as origins`;
+
+/** Opens a session; errors are translated. `keyOf` gives the identity's columns of a table. */
+export async function openSession(options: {
+  readonly target: Target;
+  readonly task: string;
+  readonly shard: number;
+  readonly synchronousCommit: boolean;
+  readonly keyOf: (relation: Relation) => readonly string[] | undefined;
+}): Promise<Session> {
+  const { target, task, shard } = options;
+  const client = await connect(target, {
+    application: `pgtwin apply ${task}`,
+    // Off is safe: a slot is confirmed by what the destination has flushed, not by what it has committed.
+    settings: { ...settings, synchronous_commit: options.synchronousCommit ? 'on' : 'off' },
+  });
+  const origin = originName(task, shard);
+  const { rows } = await client.query<{ replica: boolean; commit_times: string; origins: boolean }>(
+    abilitiesSql,
+    [origin],
+  );
+  const abilities = rows[0]!;
+  if (abilities.replica) await client.query(/* sql */ `set session_replication_role = replica`);
+  const tables = new Map<string, ApplyTable>();
+  const named = new Map<string, ApplyTable>();
+  const byRelation = new WeakMap<Relation, ApplyTable>();
+  return {
+    client,
+    task,
+    shard,
+    replica: abilities.replica,
+    origin: abilities.origins ? origin : undefined,
+    commitTimes: abilities.commit_times === 'on',
+    async table(relation) {
+      const known = byRelation.get(relation);
+      if (known) return known;
+      const id = JSON.stringify([relation.schema, relation.name, relation.columns.map((c) => c.name)]);
+      let table = tables.get(id);
+      if (!table) {
+        const key = options.keyOf(relation) ?? relation.columns.filter((c) => c.inKey).map((c) => c.name);
+        if (key.length === 0)
+          throw new PgtwinError('schema-not-supported', {
+            detail: `Table ${relation.schema}.${relation.name} has no replica identity.`,
+          });
+        table = await readApplyTable(client, relation, key);
+        tables.set(id, table);
+      }
+      byRelation.set(relation, table);
+      return table;
+    },
+    async tableNamed(name) {
+      const known = [...tables.values()].findLast((t) => t.sql === name) ?? named.get(name);
+      if (known) return known;
+      const relation = await readRelationHere(client, name);
+      const key = relation && options.keyOf(relation);
+      if (!relation || !key) return undefined;
+      const table = await readApplyTable(client, relation, key);
+      named.set(name, table);
+      return table;
+    },
+    forgetTables() {
+      tables.clear();
+      named.clear();
+    },
+    close: () => client.end().catch(() => {}),
+  };
+}

@@ -1,0 +1,149 @@
+import type { Table, Unique } from '../../shared/conflict/rows.ts';
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import type { Queryable } from '../../shared/postgres/connect.ts';
+import { ident, qualified } from '../../shared/postgres/ident.ts';
+import type { Relation } from '../../shared/postgres/pgoutput.ts';
+
+/** How the text of a value becomes a value of a column. */
+export type ColumnType = {
+  /** The type as a cast takes it, without length: `pg_catalog.int4`, `"app"."mood"`. */
+  readonly cast: string;
+  /** True where text has a cast of its own that is not the type's input function, as `"char"` and xml have. */
+  readonly literal: boolean;
+};
+
+/** A destination table as one relation of the source maps to it. Columns are those of the relation, in its order. */
+export type ApplyTable = {
+  readonly relation: Relation;
+  /** Index among the tables of a process; part of prepared names. */
+  readonly number: number;
+  readonly sql: string;
+  readonly columns: readonly string[];
+  readonly types: readonly ColumnType[];
+  /** Indexes of the identity's columns. */
+  readonly key: readonly number[];
+  /** Not in SET: identity columns that are generated always. Generated columns are not in the stream at all. */
+  readonly notUpdatable: ReadonlySet<number>;
+  /** A deferrable unique or exclusion constraint can't be left to ON CONFLICT. */
+  readonly deferrableUnique: boolean;
+  /** Further unique indexes that compare whole columns: those the decision code knows. */
+  readonly uniques: readonly Unique[];
+  /** As the conflict core takes it. */
+  readonly table: Table;
+};
+
+// The base type of a domain, however deep, is found by walking pg_type.
+const readColumnsSql = /* sql */ `
+  with recursive base(attnum, oid) as (
+    select a.attnum, a.atttypid from pg_catalog.pg_attribute a where a.attrelid = $1::text::regclass
+    union all
+    select b.attnum, t.typbasetype from base b join pg_catalog.pg_type t on t.oid = b.oid where t.typbasetype <> 0
+  )
+  select a.attname as name,
+         pg_catalog.format_type(a.atttypid, -1) as type,
+         a.attidentity as identity,
+         exists (select from base b join pg_catalog.pg_cast c on c.casttarget = b.oid
+                  where b.attnum = a.attnum and c.castsource = 'pg_catalog.text'::regtype and c.castmethod = 'f') as literal
+    from pg_catalog.pg_attribute a
+   where a.attrelid = $1::text::regclass and a.attnum > 0 and not a.attisdropped`;
+
+const readUniquesSql = /* sql */ `
+  select i.indisprimary as primary, not i.indimmediate as deferrable, i.indnullsnotdistinct as nulls_equal,
+         i.indpred is not null or i.indexprs is not null as special,
+         array(select a.attname from unnest(i.indkey::int2[]) with ordinality k(attnum, n)
+                 join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+                where k.n <= i.indnkeyatts order by k.n)::text[] as columns
+    from pg_catalog.pg_index i
+   where i.indrelid = $1::text::regclass and i.indisunique and i.indisvalid`;
+
+let numbers = 0;
+
+/**
+ * Reads what apply must know of a destination table, for a relation of the source with the given key columns.
+ * Throws `relation-unknown` and `column-missing` with the name.
+ */
+export async function readApplyTable(
+  client: Queryable,
+  relation: Relation,
+  key: readonly string[],
+): Promise<ApplyTable> {
+  const sql = qualified(relation.schema, relation.name);
+  const name = `${relation.schema}.${relation.name}`;
+  const there = await client.query(/* sql */ `select to_regclass($1)::text as there`, [sql]);
+  if (there.rows[0].there === null)
+    throw new PgtwinError('relation-unknown', {
+      detail: `Table ${name} does not exist on the destination.`,
+      table: name,
+    });
+  const columns = await client.query<{ name: string; type: string; identity: string; literal: boolean }>(
+    readColumnsSql,
+    [sql],
+  );
+  const byName = new Map(columns.rows.map((c) => [c.name, c]));
+  const indexOf = new Map(relation.columns.map((c, i) => [c.name, i]));
+  const types = relation.columns.map(({ name: column }): ColumnType => {
+    const found = byName.get(column);
+    if (!found)
+      throw new PgtwinError('column-missing', {
+        detail: `Column ${name}.${column} does not exist on the destination.`,
+        table: name,
+        column,
+      });
+    return { cast: found.type, literal: found.literal };
+  });
+  const indexes = await client.query<{
+    primary: boolean;
+    deferrable: boolean;
+    nulls_equal: boolean;
+    special: boolean;
+    columns: string[];
+  }>(readUniquesSql, [sql]);
+  const keyIndexes = key.map((column) => {
+    const index = indexOf.get(column);
+    if (index === undefined)
+      throw new PgtwinError('column-missing', {
+        detail: `Key column ${name}.${column} is not in the stream.`,
+        table: name,
+      });
+    return index;
+  });
+  const names = relation.columns.map((c) => c.name);
+  const isKey = (list: readonly string[]) => list.length === key.length && list.every((c) => key.includes(c));
+  const uniques = indexes.rows
+    .filter((i) => !i.special && !isKey(i.columns) && i.columns.every((c) => indexOf.has(c)))
+    .map((i): Unique => ({ columns: i.columns.map((c) => indexOf.get(c)!), nullsEqual: i.nulls_equal }));
+  numbers += 1;
+  return {
+    relation,
+    number: numbers,
+    sql,
+    columns: names,
+    types,
+    key: keyIndexes,
+    notUpdatable: new Set(names.flatMap((c, i) => (byName.get(c)?.identity === 'a' ? [i] : []))),
+    deferrableUnique: indexes.rows.some((i) => i.deferrable),
+    uniques,
+    table: { name, columns: names, key: keyIndexes, uniques },
+  };
+}
+
+const readRelationSql = /* sql */ `
+  select c.oid::int8 as oid, n.nspname as schema, c.relname as name,
+         array(select a.attname from pg_catalog.pg_attribute a
+                where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+                order by a.attnum)::text[] as columns
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where c.oid = to_regclass($1)`;
+
+/** A table of this database as a relation, for control rows, which name their table: columns in definition order. */
+export async function readRelationHere(client: Queryable, name: string): Promise<Relation | undefined> {
+  const { rows } = await client.query(readRelationSql, [name]);
+  const row = rows[0] as { oid: bigint; schema: string; name: string; columns: string[] } | undefined;
+  if (!row) return undefined;
+  const columns = row.columns.map((column) => ({ name: column, typeOid: 0, inKey: false }));
+  return { oid: Number(row.oid), schema: row.schema, name: row.name, identity: 'd', columns };
+}
+
+/** `"a", "b"` of the columns with these indexes. */
+export const columnList = (table: ApplyTable, indexes: readonly number[], prefix = ''): string =>
+  indexes.map((i) => `${prefix}${ident(table.columns[i]!)}`).join(', ');

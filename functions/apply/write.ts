@@ -1,0 +1,428 @@
+import type { Settings } from '../../shared/conflict/policies/policy.ts';
+import { type Key, keyText, type Side } from '../../shared/conflict/rows.ts';
+import {
+  guardOf,
+  parseSeen,
+  type Seen,
+  unionSeen,
+  widenXid,
+  withFloor,
+  withTransactions,
+} from '../../shared/conflict/seen.ts';
+import type { Change, SourceFacts } from '../../shared/conflict/steps.ts';
+import { addXids, unionXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
+import { tag, valueAt } from '../../shared/postgres/pgoutput.ts';
+import type { DecodedChanges, DecodedTransaction } from '../../shared/stream/decode.ts';
+import { lsnText } from '../../shared/stream/position.ts';
+import { type ControlRow, type OpenControl, readControlRow, readOpenControls } from './control-rows.ts';
+import { ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
+import { keyString, type NetRow, type NetTable, netChanges, refsOf } from './net-change.ts';
+import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf } from './plan.ts';
+import { advanceProgress, type Progress } from './progress.ts';
+import { cleanControls, logConflicts, writeControls } from './record.ts';
+import { readKeys } from './rows.ts';
+import type { Session } from './session.ts';
+import type { ApplyTable } from './tables.ts';
+
+/** What apply does for one task, from its configuration. */
+export type ApplySettings = {
+  readonly opposite: string;
+  readonly here: Side;
+  readonly there: Side;
+  /** The role in the conflict protocol; `alone` for tables that only one task has. */
+  readonly role: (table: ApplyTable) => Role;
+  readonly settings: (table: ApplyTable) => Settings;
+  readonly choice: (position: string, table: ApplyTable, key: Key) => 'source' | 'destination' | undefined;
+  /** False for operations that the task leaves out. */
+  readonly wants: (table: ApplyTable, kind: number) => boolean;
+};
+
+/** How the rows of a batch are written: by sets, or each original change by itself. */
+export type Mode = 'sets' | 'exact';
+
+/** A set-based statement met rows whose state can't be told any more: the batch is to be replayed exactly. */
+export class NeedsExact extends Error {}
+
+/** What a source transaction's author had seen of this side, for each transaction of a batch. */
+export type SeenBy = readonly Seen[];
+
+/**
+ * The rows of one destination transaction. The order is that of design, section 4: the progress row is locked and
+ * advanced first, then an origin marks the user's rows, then control rows and the conflict log without it, commit.
+ */
+export class BatchWriter {
+  readonly #session: Session;
+  readonly #settings: ApplySettings;
+  readonly #progress: Progress;
+  readonly #own: XidRanges;
+  readonly #published: boolean;
+  #open: ReadonlyMap<string, ReadonlyMap<string, readonly OpenControl[]>> = new Map();
+  #executor: ExactExecutor | undefined;
+  #seen: Seen;
+  #tables = new Map<number, ApplyTable>();
+  #userChanges = 0;
+
+  constructor(session: Session, settings: ApplySettings, progress: Progress, copied: XidRanges) {
+    this.#session = session;
+    this.#settings = settings;
+    this.#progress = progress;
+    this.#seen = progress.seen;
+    this.#own = unionXids(addXids(progress.own, [progress.xid]), copied);
+    // Without a slot of the opposite task nobody reads outcomes, and nothing is known of what was seen.
+    this.#published = progress.slotXmin !== undefined;
+  }
+
+  /** What of this side counts as seen by a message's author, beyond what the message says. */
+  seenFloor(seen: Seen): Seen {
+    const { slotXmin } = this.#progress;
+    return slotXmin === undefined ? seen : withFloor(seen, slotXmin, slotXmin);
+  }
+
+  get conflicts(): readonly LoggedConflict[] {
+    return this.#executor?.conflicts ?? [];
+  }
+
+  #role(table: ApplyTable): Role {
+    return this.#published ? this.#settings.role(table) : 'alone';
+  }
+
+  /** Row changes of users and control rows; heartbeats only move the floor. */
+  async advance(batch: {
+    decoded: DecodedChanges;
+    transactions: readonly DecodedTransaction[];
+    generation: number;
+    epoch: number;
+    ownFloor: bigint;
+    /** Of a transaction in parts, whose commit is not read yet: from the message's header. */
+    whole?: { endLsn: string; changes: number };
+  }): Promise<void> {
+    const { decoded, transactions } = batch;
+    for (const t of transactions) this.#note(decoded, t);
+    const last = transactions.at(-1)!;
+    if (batch.whole) this.#userChanges = batch.whole.changes;
+    const own =
+      this.#userChanges > 0 ? addXids(this.#progress.own, [this.#progress.xid]) : this.#progress.own;
+    await advanceProgress(this.#session, {
+      generation: batch.generation,
+      epoch: batch.epoch,
+      position: last.position,
+      endLsn: batch.whole?.endLsn ?? lsnText(last.endLsn),
+      sourceTime: last.time,
+      seen: this.#seen,
+      own,
+      ownFloor: batch.ownFloor,
+      transactions: transactions.length,
+      changes: this.#userChanges,
+    });
+  }
+
+  /** What this side has seen of the source after a transaction. */
+  #note(decoded: DecodedChanges, t: DecodedTransaction): void {
+    const xid = widenXid(t.xid, this.#seen.next);
+    this.#seen = withTransactions(this.#seen, [{ xid, time: t.time }]);
+    for (let i = t.from; i < t.to; i++) {
+      const relation = decoded.relations[i]!;
+      if (relation.schema !== 'pgtwin') this.#userChanges += 1;
+      else if (relation.name !== 'heartbeat') this.#userChanges += 1;
+      else {
+        const refs = refsOf(decoded.bytes, decoded.newAt[i]!);
+        const value = (name: string) =>
+          valueAt(decoded.bytes, refs[relation.columns.findIndex((c) => c.name === name)]!);
+        const [xmin, xmax] = [value('xmin'), value('xmax')];
+        if (xmin && xmax) this.#seen = withFloor(this.#seen, BigInt(xmin), BigInt(xmax));
+      }
+    }
+  }
+
+  /** Writes the rows. `seenBy` gives what each transaction's author had seen of this side. */
+  async write(
+    decoded: DecodedChanges,
+    transactions: readonly DecodedTransaction[],
+    seenBy: SeenBy,
+    mode: Mode,
+  ): Promise<void> {
+    const { client } = this.#session;
+    await this.#prepareTables(decoded, transactions);
+    const executor = await this.#exact();
+    if (this.#session.origin)
+      await client.query(/* sql */ `select pg_replication_origin_session_setup($1)`, [this.#session.origin]);
+    try {
+      if (mode === 'sets') await this.#writeSets(decoded, transactions, seenBy, executor);
+      else
+        for (const [n, t] of transactions.entries())
+          for (let i = t.from; i < t.to; i++) await this.#writeOne(decoded, i, t, seenBy[n]!, executor);
+    } finally {
+      // After a failure the session still has it: ROLLBACK does not take it back.
+      if (this.#session.origin)
+        await client.query(/* sql */ `select pg_replication_origin_session_reset()`).catch(() => {});
+    }
+  }
+
+  /** Control rows, conflict log, cleaning; then the caller commits. */
+  async finish(ownFloor: bigint): Promise<void> {
+    const executor = this.#executor;
+    if (!executor) return;
+    const isFollower = (table: ApplyTable) => this.#role(table) === 'follower';
+    await writeControls(this.#session, this.#settings.opposite, isFollower, executor.controls);
+    await logConflicts(this.#session, executor.conflicts);
+    if (this.#published && this.#open.size > 0)
+      await cleanControls(this.#session.client, this.#settings.opposite, ownFloor, true);
+  }
+
+  async #exact(): Promise<ExactExecutor> {
+    if (this.#executor) return this.#executor;
+    const { opposite, here, there, settings, choice } = this.#settings;
+    if (this.#published) this.#open = await readOpenControls(this.#session.client, opposite);
+    this.#executor = new ExactExecutor({
+      session: this.#session,
+      role: (table) => this.#role(table),
+      settings,
+      here,
+      there,
+      own: this.#own,
+      next: this.#progress.next,
+      open: this.#open,
+      choice,
+    });
+    return this.#executor;
+  }
+
+  async #prepareTables(decoded: DecodedChanges, transactions: readonly DecodedTransaction[]): Promise<void> {
+    this.#tables.clear();
+    for (const t of transactions)
+      for (let i = t.from; i < t.to; i++) {
+        const relation = decoded.relations[i]!;
+        if (relation.schema !== 'pgtwin' && !this.#tables.has(relation.oid))
+          this.#tables.set(relation.oid, await this.#session.table(relation));
+      }
+  }
+
+  async #writeSets(
+    decoded: DecodedChanges,
+    transactions: readonly DecodedTransaction[],
+    seenBy: SeenBy,
+    executor: ExactExecutor,
+  ): Promise<void> {
+    // The first author of a batch had seen least: what its guard lets through, every later one had seen as well.
+    const guard = guardOf(seenBy[0]!, this.#own, this.#progress.next);
+    const transactionOf = (change: number) => indexOfTransaction(transactions, change);
+    const runs = netChanges(
+      decoded,
+      transactions,
+      (i) => this.#tables.get(decoded.relations[i]!.oid),
+      (table, key) => this.#isContended(table, key),
+      (table, kind) => this.#settings.wants(table, kind),
+    );
+    for (const run of runs) {
+      if ('alone' in run) {
+        const n = transactionOf(run.alone);
+        await this.#writeOne(decoded, run.alone, transactions[n]!, seenBy[n]!, executor);
+        continue;
+      }
+      for (const net of run.net) await this.#writeTable(decoded, net, guard, transactions, seenBy, executor);
+    }
+  }
+
+  /** True if the key has an outcome or pull that the other side may not have seen: every change of it is decided. */
+  #isContended(table: ApplyTable, key: string): boolean {
+    const open = this.#open.get(table.sql);
+    if (!open || this.#role(table) !== 'arbiter') return false;
+    let keys = this.#contended.get(table);
+    if (!keys) {
+      keys = new Set(
+        [...open.keys()].map((text) => keyString(table.key.length === 1 ? [text] : JSON.parse(text))),
+      );
+      this.#contended.set(table, keys);
+    }
+    return keys.has(key);
+  }
+  readonly #contended = new Map<ApplyTable, Set<string>>();
+
+  async #writeTable(
+    decoded: DecodedChanges,
+    net: NetTable,
+    guard: readonly string[],
+    transactions: readonly DecodedTransaction[],
+    seenBy: SeenBy,
+    executor: ExactExecutor,
+  ): Promise<void> {
+    const guarded = this.#role(net.table) !== 'alone';
+    const left: NetRow[] = [];
+    for (const statement of planTable(decoded.bytes, net))
+      for (const row of await this.#runSet(
+        decoded,
+        statement,
+        guarded && statement.op !== 'insert' ? guard : [],
+      ))
+        left.push(row);
+    if (left.length === 0) return;
+    // Those that did not go as planned, one by one, in the order of their first change.
+    for (const row of [...new Set(left)].sort((a, b) => a.first - b.first))
+      for (const change of changesOf(decoded, net.table, row)) {
+        const seen = seenBy[indexOfTransaction(transactions, row.first)]!;
+        const last = transactions[indexOfTransaction(transactions, row.last)]!;
+        await executor.apply({
+          change,
+          table: net.table,
+          seen,
+          source: this.#sourceOf(last, decoded.indexes[row.last]!),
+        });
+      }
+  }
+
+  /** Runs one statement; gives the rows that did not go as planned. */
+  async #runSet(decoded: DecodedChanges, s: SetStatement, guard: readonly string[]): Promise<NetRow[]> {
+    const { client } = this.#session;
+    const guarded = guard.length > 0;
+    const text = sqlOf(s, guarded);
+    const result = await client.query({
+      name: nameOf(s, guarded),
+      text,
+      values: [...s.parameters, ...guard],
+      rowMode: 'array',
+      types: { getTypeParser: () => (value: string) => value },
+    });
+    if (result.rowCount === s.rows.length) return [];
+    if (s.op === 'delete') {
+      const gone = new Set((result.rows as unknown as string[][]).map(keyString));
+      return s.rows.filter((row) => !gone.has(keyOfRow(decoded, s.table, row)));
+    }
+    const found = await client.query<{ n: number }>(leftoverSql(s), [...s.parameters]);
+    const rows = found.rows.map(({ n }) => s.rows[n - 1]!);
+    if (rows.length !== s.rows.length - (result.rowCount ?? 0)) throw new NeedsExact();
+    return rows;
+  }
+
+  /** One change by itself, at its place in source order. */
+  async #writeOne(
+    decoded: DecodedChanges,
+    i: number,
+    t: DecodedTransaction,
+    seen: Seen,
+    executor: ExactExecutor,
+  ): Promise<void> {
+    const relation = decoded.relations[i]!;
+    const source = this.#sourceOf(t, decoded.indexes[i]!);
+    if (relation.schema === 'pgtwin') {
+      const control = readControlRow(decoded.bytes, relation, decoded.newAt[i]!);
+      if (!control) return;
+      const table = await this.#tableNamed(control.relation);
+      if (!table) return;
+      await executor.apply({ change: changeOf(control), table, seen, source });
+      return;
+    }
+    const table = this.#tables.get(relation.oid)!;
+    if (!this.#settings.wants(table, decoded.tags[i]!)) return;
+    if (decoded.tags[i] === tag.truncate) return this.#truncate(table, seen, source, executor);
+    const row: NetRow = {
+      op: decoded.tags[i] === tag.insert ? 'insert' : decoded.tags[i] === tag.update ? 'update' : 'delete',
+      at: decoded.newAt[i]! || Math.abs(decoded.oldAt[i]!),
+      deleteAt: 0,
+      refs: undefined,
+      first: i,
+      last: i,
+    };
+    for (const change of changesOf(decoded, table, row))
+      await executor.apply({ change, table, seen, source });
+  }
+
+  /** A TRUNCATE as one decision per row: it would fail on tables that foreign keys refer to, even in replica role. */
+  async #truncate(
+    table: ApplyTable,
+    seen: Seen,
+    source: SourceFacts,
+    executor: ExactExecutor,
+  ): Promise<void> {
+    if (this.#role(table) === 'alone') {
+      await this.#session.client.query(/* sql */ `delete from ${table.sql}`);
+      return;
+    }
+    const done = new Set<string>();
+    for (let after: Key | undefined; ; ) {
+      const keys = await readKeys(this.#session, table, after, 10_000);
+      for (const key of keys) {
+        done.add(keyText(key));
+        await executor.apply({ change: { op: 'truncate-row', key }, table, seen, source });
+      }
+      if (keys.length < 10_000) break;
+      after = keys.at(-1);
+    }
+    for (const text of this.#open.get(table.sql)?.keys() ?? [])
+      if (!done.has(text)) {
+        const key = table.key.length === 1 ? [text] : (JSON.parse(text) as string[]);
+        await executor.apply({ change: { op: 'truncate-row', key }, table, seen, source });
+      }
+  }
+
+  #sourceOf(t: DecodedTransaction, index: number): SourceFacts {
+    return {
+      position: `${t.position.slice(0, 17)}${index.toString(16).toUpperCase().padStart(8, '0')}`,
+      time: t.time,
+      side: this.#settings.there,
+    };
+  }
+
+  /** A control row's table, by its quoted name; it may not have had a change in this process yet. */
+  async #tableNamed(name: string): Promise<ApplyTable | undefined> {
+    for (const table of this.#tables.values()) if (table.sql === name) return table;
+    return this.#session.tableNamed(name);
+  }
+}
+
+const changeOf = ({ op, id, key, row, pullId }: ControlRow): Change => {
+  switch (op) {
+    case 'pull':
+      return { op: 'pull', key, id };
+    case 'answer':
+      return { op: 'answer', key, row, id: pullId ?? '' };
+    case 'outcome':
+      return { op: 'outcome', key, row };
+  }
+};
+
+/** The transaction that a change belongs to (binary search). */
+function indexOfTransaction(transactions: readonly DecodedTransaction[], change: number): number {
+  let low = 0;
+  let high = transactions.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (transactions[middle]!.from <= change) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+const keyOfRow = (decoded: DecodedChanges, table: ApplyTable, row: NetRow): string => {
+  const refs = refsOf(decoded.bytes, row.op === 'replace' ? row.deleteAt : row.at);
+  return keyString(table.key.map((k) => valueAt(decoded.bytes, refs[k]!) ?? ''));
+};
+
+/** A net row (or an original change) as the decision code takes it. */
+function changesOf(decoded: DecodedChanges, table: ApplyTable, row: NetRow): Change[] {
+  const { bytes, oldAt } = decoded;
+  const values = (refs: readonly number[]) => refs.map((ref) => valueAt(bytes, ref));
+  const oldRef = oldAt[row.first]!;
+  const old = oldRef > 0 ? values(refsOf(bytes, oldRef)) : null;
+  const now = values(row.refs ?? refsOf(bytes, row.at));
+  const keyFrom = (from: readonly (string | null | undefined)[]) => table.key.map((k) => from[k] ?? '');
+  if (row.op === 'delete') return [{ op: 'delete', key: keyFrom(now), old }];
+  if (row.op === 'insert') return [{ op: 'insert', key: keyFrom(now), row: now }];
+  if (row.op === 'replace')
+    return [
+      { op: 'delete', key: keyFrom(values(refsOf(bytes, row.deleteAt))), old },
+      { op: 'insert', key: keyFrom(now), row: now },
+    ];
+  const key = oldRef === 0 ? keyFrom(now) : keyFrom(values(refsOf(bytes, Math.abs(oldRef))));
+  const to = keyFrom(now);
+  if (key.every((part, i) => part === to[i])) return [{ op: 'update', key, row: now, old }];
+  return [{ op: 'move', key, to, row: now, old }];
+}
+
+/** Seen states of the transactions of a batch: the header's, then what the records add. */
+export function seenStates(start: Seen, transactions: readonly DecodedTransaction[]): Seen[] {
+  let seen = start;
+  return transactions.map((t) => {
+    for (const text of t.seen) seen = unionSeen(seen, parseSeen(text));
+    return seen;
+  });
+}

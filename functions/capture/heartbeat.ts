@@ -1,0 +1,36 @@
+import type { Queryable } from '../../shared/postgres/connect.ts';
+
+/**
+ * Carries the floor of transaction ids, and time, through the stream. Every transaction below `xmin` had ended when
+ * the snapshot was taken, and the heartbeat's own commit comes later in WAL (manual, 9.27 pg_current_snapshot).
+ */
+const beatSql = /* sql */ `
+  update pgtwin.heartbeat
+     set beat = beat + 1, at = clock_timestamp(),
+         xmin = pg_snapshot_xmin(s)::text, xmax = pg_snapshot_xmax(s)::text
+    from pg_current_snapshot() s
+   where task = $1`;
+
+export const beat = async (source: Queryable, task: string): Promise<void> => {
+  await source.query(beatSql, [task]);
+};
+
+export type BeatState = {
+  /** Changes were met in the stream since the last beat. */
+  readonly activity: boolean;
+  /** Messages wait to be applied. */
+  readonly outstanding: boolean;
+  /** Beats sent since the last activity. */
+  readonly quietBeats: number;
+  readonly sinceLastMs: number;
+};
+
+export const beatMs = { busy: 100, waiting: 1_000, idle: 10_000 } as const;
+/** After the last change a few more beats go out quickly, so that the floor passes what was written last. */
+const QUIET_BEATS = 3;
+
+/** Whether a beat is due (pure). It comes from time only: what arrives never causes a message back. */
+export function beatIsDue(s: BeatState): boolean {
+  if (s.activity || s.quietBeats < QUIET_BEATS) return s.sinceLastMs >= beatMs.busy;
+  return s.sinceLastMs >= (s.outstanding ? beatMs.waiting : beatMs.idle);
+}

@@ -1,0 +1,328 @@
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import type { Queryable, Target } from '../../shared/postgres/connect.ts';
+import { controlPublicationName, publicationName, slotName } from '../../shared/postgres/names.ts';
+import { limits } from '../../shared/stream/limits.ts';
+import { FORMAT_VERSION, type MessageHeader } from '../../shared/stream/message.ts';
+import { lsnText, type Position } from '../../shared/stream/position.ts';
+import type { BlobStore, Clock, Queue } from '../../shared/task/ports.ts';
+import { type Confirmable, ConfirmLedger } from './confirm.ts';
+import { beat, beatIsDue } from './heartbeat.ts';
+import { Outbox } from './outbox.ts';
+import { type ProgressReading, readProgress } from './progress-row.ts';
+import { openSource, type Source } from './source.ts';
+import { type SeenState, StreamReader, took } from './stream-reader.ts';
+
+export type StreamOptions = {
+  readonly task: string;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly config: number;
+  readonly shard: number;
+  readonly source: Target;
+  /** Ordinary connections, used by nobody else meanwhile. */
+  readonly sourceSql: Queryable;
+  readonly destinationSql: Queryable;
+  readonly origin: 'none' | undefined;
+  readonly retention: 'until-applied' | 'until-queued';
+  readonly queueUrl: string;
+  readonly queue: Queue;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What this side had seen of the other at the position that is confirmed to the slot. */
+  readonly seen: SeenState;
+  /** The watermark at the start: nothing up to here is sent again. */
+  readonly start: ProgressReading;
+  /** `wal_sender_timeout` of the source in ms; 0 is off. */
+  readonly senderTimeoutMs: number;
+  /** Durable before the slot may forget: a crash between the two only repeats. Throws `lease-lost`. */
+  readonly saveCheckpoint: (at: Confirmable & { epoch: number }) => Promise<void>;
+  readonly onProgress: (reading: ProgressReading, stream: StreamFigures) => void;
+};
+
+export type StreamFigures = {
+  readonly bytesSent: number;
+  readonly messagesSent: number;
+  readonly outstanding: boolean;
+};
+
+/** Why a stream ended without an error. */
+export type StreamEnd =
+  | { readonly why: 'stopped' | 'drained' }
+  | { readonly why: 're-send'; readonly epoch: number };
+
+const POLL_BUSY_MS = 10;
+const POLL_IDLE_MS = 500;
+/** With this many messages not yet applied there is no hurry: what comes fills the next message. */
+const UNAPPLIED_ENOUGH = 8;
+const CHECKPOINT_MS = 1_000;
+const STATUS_MS = 10_000;
+
+/**
+ * The stream of one task under one epoch. Priorities, in this order: stop, lost lease, the result of a send, WAL,
+ * status update. Per row it calls `reader.take`; all else happens at commits, when the socket has been read empty,
+ * when a send is acknowledged, or by timer. Durable first, then say so: queue or destination, checkpoint, slot.
+ */
+export class Stream {
+  readonly #o: StreamOptions;
+  readonly #reader: StreamReader;
+  readonly #ledger = new ConfirmLedger();
+  readonly #ended = new AbortController();
+  readonly #outbox: Outbox;
+  #source: Source | undefined;
+  #end: StreamEnd = { why: 'stopped' };
+  #failure: unknown;
+  #paused = false;
+  #draining = false;
+  #previous: Position;
+  #received = 0n;
+  #confirmed = 0n;
+  #savedSeen: string;
+  #checkpointAt = 0;
+  #queued: Confirmable | undefined;
+  #bytesSent = 0;
+  #messagesSent = 0;
+
+  constructor(options: StreamOptions) {
+    this.#o = options;
+    this.#previous = options.start.position;
+    this.#savedSeen = options.seen.toText();
+    this.#reader = new StreamReader({ seen: options.seen, skipUpTo: options.start.position });
+    this.#outbox = new Outbox({
+      queue: options.queue,
+      blobs: options.blobs,
+      queueUrl: options.queueUrl,
+      clock: options.clock,
+      log: options.log,
+      signal: this.#ended.signal,
+      sent: (header, bytes) => this.#sent(header, bytes),
+    });
+  }
+
+  /** Runs until stopped, drained, or a re-send is asked for; throws what broke it. */
+  async run(signal: AbortSignal): Promise<StreamEnd> {
+    const { task, log } = this.#o;
+    const stop = () => this.#finish();
+    signal.addEventListener('abort', stop);
+    try {
+      this.#source = await openSource(
+        {
+          target: this.#o.source,
+          slot: slotName(task),
+          publications: [publicationName(task), controlPublicationName(task)],
+          startLsn: 0n,
+          origin: this.#o.origin,
+        },
+        {
+          message: (b, start, end) => this.#message(b, start, end),
+          keepalive: (walEnd, reply) => this.#keepalive(walEnd, reply),
+          drained: () => this.#sealWhenIdle(),
+        },
+      );
+      log.info('stream started', { epoch: this.#o.epoch, after: this.#previous });
+      if (signal.aborted) stop();
+      const timers = [this.#pollLoop(), this.#statusLoop(), this.#beatLoop()];
+      await Promise.race([this.#source.done, ...timers]);
+      if (this.#failure === undefined && !this.#ended.signal.aborted)
+        throw new PgtwinError('database-unreachable', { detail: 'The replication stream ended.' });
+    } catch (error) {
+      if (!this.#ended.signal.aborted) this.#failure ??= error;
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this.#ended.abort();
+      await this.#source?.close();
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#end;
+  }
+
+  /** Sends and waits for what has been read, then ends with `drained`; new WAL stays in the slot. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  #finish(end: StreamEnd = { why: 'stopped' }): void {
+    if (this.#ended.signal.aborted) return;
+    this.#end = end;
+    this.#ended.abort();
+    // A quiet stream is woken by closing its connection.
+    void this.#source?.close();
+  }
+
+  #message(b: Buffer, start: number, end: number): void {
+    if (this.#ended.signal.aborted) return;
+    switch (this.#reader.take(b, start, end)) {
+      case took.kept:
+        if (this.#outbox.hasParts || this.#reader.records.length >= limits.sealBytes) this.#seal();
+        break;
+      case took.partFull:
+        if (this.#reader.transactions > 0) this.#sealComplete();
+        if (this.#reader.records.length >= limits.partBytes)
+          this.#reader.cutPart((records) => this.#outbox.addPart(this.#o, records));
+        this.#holdBack();
+        break;
+      default:
+    }
+  }
+
+  /** The socket is read empty: while the reader or a send is behind fill the message, else it leaves now. */
+  #sealWhenIdle(): void {
+    if (this.#reader.transactions === 0 || this.#outbox.waiting > 0 || this.#ledger.size >= UNAPPLIED_ENOUGH)
+      return;
+    if (this.#reader.inTransaction) this.#sealComplete();
+    else this.#seal();
+  }
+
+  #seal(): void {
+    this.#reader.seal((records, sealed) => this.#post(records, sealed));
+  }
+
+  #sealComplete(): void {
+    this.#reader.sealComplete((records, sealed) => this.#post(records, sealed));
+  }
+
+  #post(records: Buffer, { span, seen }: Parameters<Parameters<StreamReader['seal']>[0]>[1]): void {
+    const { task, generation, epoch, config, shard } = this.#o;
+    this.#outbox.addMessage(
+      {
+        v: FORMAT_VERSION,
+        task,
+        generation,
+        epoch,
+        shard,
+        config,
+        previous: this.#previous,
+        first: span.first,
+        last: span.last,
+        endLsn: lsnText(span.endLsn),
+        transactions: span.transactions,
+        changes: span.changes,
+        seen,
+      },
+      records,
+    );
+    this.#previous = span.last;
+    this.#ledger.outstanding({ last: span.last, endLsn: span.endLsn, seen: this.#o.seen.toText() });
+    this.#holdBack();
+  }
+
+  #holdBack(): void {
+    if (this.#paused || this.#outbox.waiting < limits.outboxMessages) return;
+    this.#paused = true;
+    this.#source?.pause();
+  }
+
+  #sent(header: MessageHeader | undefined, bytes: number): void {
+    this.#bytesSent += bytes;
+    if (header) {
+      this.#messagesSent += 1;
+      if (this.#o.retention === 'until-queued') this.#queued = this.#ledger.queued(header.last);
+    }
+    if (this.#paused && this.#outbox.waiting < limits.outboxMessages) {
+      this.#paused = false;
+      this.#source?.resume();
+    }
+    this.#sealWhenIdle();
+  }
+
+  #keepalive(walEnd: bigint, replyRequested: boolean): void {
+    if (walEnd > this.#received) this.#received = walEnd;
+    if (replyRequested) this.#source?.sendStatus(this.#received, this.#confirmed);
+  }
+
+  /** Everything that was read has been applied (or was not for sending): WAL up to here may go as well. */
+  get #nothingOutstanding(): boolean {
+    return (
+      this.#ledger.isIdle &&
+      this.#outbox.waiting === 0 &&
+      this.#reader.transactions === 0 &&
+      !this.#reader.inTransaction
+    );
+  }
+
+  /** Reads the watermark, confirms, answers a request for a re-send, reports. */
+  async #pollLoop(): Promise<void> {
+    const { clock, destinationSql, task, shard } = this.#o;
+    while (!this.#ended.signal.aborted) {
+      const reading = await readProgress(destinationSql, task, shard);
+      if (this.#ended.signal.aborted) return;
+      if (!reading)
+        throw new PgtwinError('gap-not-healable', { detail: `The progress row of task ${task} is gone.` });
+      if (reading.generation === this.#o.generation && reading.resendEpoch > this.#o.epoch) {
+        this.#o.log.warn('apply misses messages, sending again', {
+          from: reading.position,
+          epoch: reading.resendEpoch,
+        });
+        return this.#finish({ why: 're-send', epoch: reading.resendEpoch });
+      }
+      await this.#confirm(this.#ledger.applied(reading) ?? this.#queued);
+      this.#sealWhenIdle();
+      this.#o.onProgress(reading, {
+        bytesSent: this.#bytesSent,
+        messagesSent: this.#messagesSent,
+        outstanding: !this.#nothingOutstanding,
+      });
+      if (this.#draining && this.#nothingOutstanding) return this.#finish({ why: 'drained' });
+      await clock.sleep(this.#nothingOutstanding ? POLL_IDLE_MS : POLL_BUSY_MS, this.#ended.signal);
+    }
+  }
+
+  #pending: Confirmable | undefined;
+
+  /** Checkpoint, then slot: a crash between them only repeats what is skipped by position. */
+  async #confirm(applied: Confirmable | undefined): Promise<void> {
+    this.#pending = applied ?? this.#pending;
+    this.#queued = undefined;
+    const now = this.#o.clock.now().getTime();
+    if (now - this.#checkpointAt < CHECKPOINT_MS) return;
+    let target = this.#pending;
+    if (this.#nothingOutstanding) {
+      const idle = later(this.#received, this.#reader.endLsn);
+      if (idle > (target?.lsn ?? this.#confirmed))
+        target = { lsn: idle, position: target?.position, seen: this.#o.seen.toText() };
+    }
+    if (!target || target.lsn <= this.#confirmed) return;
+    this.#checkpointAt = now;
+    // Where only foreign WAL passed by, nothing of the checkpoint changes: no write for it.
+    if (target === this.#pending || target.position || target.seen !== this.#savedSeen) {
+      await this.#o.saveCheckpoint({ ...target, epoch: this.#o.epoch });
+      this.#savedSeen = target.seen;
+    }
+    this.#pending = undefined;
+    this.#confirmed = target.lsn;
+    this.#source?.sendStatus(this.#received, this.#confirmed);
+  }
+
+  /** From a timer of our own: under back pressure the server's keepalives are not read. */
+  async #statusLoop(): Promise<void> {
+    const timeout = this.#o.senderTimeoutMs;
+    const every = timeout > 0 ? Math.min(STATUS_MS, Math.floor(timeout / 3)) : STATUS_MS;
+    while (!this.#ended.signal.aborted) {
+      this.#source?.sendStatus(this.#received, this.#confirmed);
+      await this.#o.clock.sleep(every, this.#ended.signal);
+    }
+  }
+
+  async #beatLoop(): Promise<void> {
+    const { clock, sourceSql, task } = this.#o;
+    let last = 0;
+    let quietBeats = 0;
+    while (!this.#ended.signal.aborted) {
+      const { activity } = this.#reader;
+      const sinceLastMs = clock.now().getTime() - last;
+      if (
+        !this.#draining &&
+        beatIsDue({ activity, outstanding: !this.#nothingOutstanding, quietBeats, sinceLastMs })
+      ) {
+        this.#reader.activity = false;
+        quietBeats = activity ? 0 : quietBeats + 1;
+        last = clock.now().getTime();
+        await beat(sourceSql, task);
+      }
+      await clock.sleep(50, this.#ended.signal);
+    }
+  }
+}
+
+const later = (a: bigint, b: bigint): bigint => (a > b ? a : b);
