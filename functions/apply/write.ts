@@ -376,7 +376,7 @@ const changeOf = ({ op, id, key, row, pullId }: ControlRow): Change => {
     case 'answer':
       return { op: 'answer', key, row, id: pullId ?? '' };
     case 'outcome':
-      return { op: 'outcome', key, row };
+      return { op: 'outcome', key, row, pull: pullId };
   }
 };
 
