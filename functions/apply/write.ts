@@ -128,7 +128,7 @@ export class BatchWriter {
         const refs = refsOf(decoded.bytes, decoded.newAt[i]!);
         const value = (name: string) =>
           valueAt(decoded.bytes, refs[relation.columns.findIndex((c) => c.name === name)]!);
-        const [xmin, xmax] = [value('xmin'), value('xmax')];
+        const [xmin, xmax] = [value('xid_floor'), value('xid_next')];
         if (xmin && xmax) this.#seen = withFloor(this.#seen, BigInt(xmin), BigInt(xmax));
       }
     }

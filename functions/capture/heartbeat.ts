@@ -7,7 +7,7 @@ import type { Queryable } from '../../shared/postgres/connect.ts';
 const beatSql = /* sql */ `
   update pgtwin.heartbeat
      set beat = beat + 1, at = clock_timestamp(),
-         xmin = pg_snapshot_xmin(s)::text, xmax = pg_snapshot_xmax(s)::text
+         xid_floor = pg_snapshot_xmin(s)::text, xid_next = pg_snapshot_xmax(s)::text
     from pg_current_snapshot() s
    where task = $1`;
 

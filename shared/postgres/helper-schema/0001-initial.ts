@@ -42,8 +42,9 @@ create table pgtwin.heartbeat (
   task text primary key,
   beat bigint not null default 0,
   at timestamptz not null default now(),
-  xmin text,
-  xmax text
+  -- Named apart from the system columns.
+  xid_floor text,
+  xid_next text
 ) with (fillfactor = 50);
 
 -- Control rows of the conflict protocol; published with insert only, so that cleaning sends nothing.
