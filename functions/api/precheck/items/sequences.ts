@@ -10,14 +10,13 @@ type KeySequence = TableName & {
   readonly column: string;
   readonly identity: boolean;
   readonly increment: string;
-  /** The next value, as far as the catalogue tells. */
+  /** The value that it gives next. */
   readonly next: string;
 };
 
 const sequencesSql = /* sql */ `
 select sn.nspname as schema, s.relname as name, jsonb_build_object('schema', n.nspname, 'name', c.relname) as table,
-  a.attname as column, a.attidentity <> '' as identity, q.seqincrement::text as increment,
-  coalesce(pg_sequence_last_value(s.oid::regclass) + q.seqincrement, q.seqstart)::text as next
+  a.attname as column, a.attidentity <> '' as identity, q.seqincrement::text as increment
 from unnest($1::text[], $2::text[]) asked (schema, name)
 join pg_namespace n on n.nspname = asked.schema
 join pg_class c on c.relnamespace = n.oid and c.relname = asked.name
@@ -37,8 +36,25 @@ join pg_namespace sn on sn.oid = s.relnamespace
 where exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and a.attnum = any (i.indkey))
 order by 1, 2`;
 
-const readSequences = (of: CheckedDatabase, tables: readonly TableName[]) =>
-  of.rows<KeySequence>(sequencesSql, [tables.map((t) => t.schema), tables.map((t) => t.name)]);
+const BATCH = 200;
+
+/** The catalogue does not tell where a sequence stands after RESTART: that is in the sequence itself. */
+async function readSequences(of: CheckedDatabase, tables: readonly TableName[]): Promise<KeySequence[]> {
+  const names = tables.map((each) => each.name);
+  const found = await of.rows<Omit<KeySequence, 'next'>>(sequencesSql, [tables.map((t) => t.schema), names]);
+  const whole: KeySequence[] = [];
+  for (let from = 0; from < found.length; from += BATCH) {
+    const batch = found.slice(from, from + BATCH);
+    const parts = batch.map(
+      ({ schema, name, increment }, index) => /* sql */ `
+        select ${index} as place, (case when is_called then last_value + ${BigInt(increment)} else last_value end)::text as next
+        from ${qualified(schema, name)}`,
+    );
+    const rows = await of.rows<{ place: number; next: string }>(parts.join(/* sql */ ` union all `));
+    whole.push(...rows.map(({ place, next }) => ({ ...batch[place]!, next })));
+  }
+  return whole;
+}
 
 const gcd = (a: bigint, b: bigint): bigint => (b === 0n ? (a < 0n ? -a : a) : gcd(b, a % b));
 
@@ -48,7 +64,6 @@ export function willCollide(
   other: Pick<KeySequence, 'next' | 'increment'>,
 ): boolean {
   const [a, b] = [BigInt(one.increment), BigInt(other.increment)];
-  // In opposite directions from different starts they may pass without meeting for good; they meet or have met.
   return (BigInt(one.next) - BigInt(other.next)) % gcd(a, b) === 0n;
 }
 
