@@ -17,7 +17,8 @@ export async function handler(): Promise<void> {
     repository: new Repository(openTable(environment.PGTWIN_TABLE)),
     delivery: openDelivery({ prefix: environment.PGTWIN_PREFIX }),
     log: openLog({ levels: environment.PGTWIN_LOG, area: 'monitor' }),
-    emit: (measured) => console.log(metricLine(measured, now)),
+    // Not by console.log, before whose text Lambda writes a time and an id: then it is JSON no more.
+    emit: (measured) => process.stdout.write(`${metricLine(measured, now)}\n`),
   });
   if (failed.length > 0)
     throw new PgtwinError('function-failed', { detail: `Duties failed: ${failed.join(', ')}.` });
