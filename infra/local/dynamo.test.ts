@@ -35,8 +35,9 @@ async function makeTable(client: DynamoDBClient): Promise<void> {
 }
 
 test('tables in a folder outlive the server, with conditions kept', async () => {
-  const dataDir = join(await mkdtemp(join(tmpdir(), 'pgtwin-table-')), 'data');
-  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+  const folder = await mkdtemp(join(tmpdir(), 'pgtwin-table-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const dataDir = join(folder, 'data');
   const first = await startTableServer({ dataDir });
   await makeTable(clientOf(first));
   const item = { id: { S: 'a' }, fence: { N: '1' } };
