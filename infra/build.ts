@@ -15,13 +15,10 @@ export type BuildOptions = {
   readonly report?: (line: string) => void;
 };
 
-/** What CommonJS packages inside of an ES module expect to find. */
+/** What CommonJS packages inside of an ES module expect to find: esbuild keeps out of the way of this name. */
 const commonJs = [
   "import { createRequire as pgtwinCreateRequire } from 'node:module';",
-  "import { dirname as pgtwinDirname } from 'node:path';",
   'const require = pgtwinCreateRequire(import.meta.url);',
-  'const __filename = import.meta.filename;',
-  'const __dirname = pgtwinDirname(__filename);',
 ].join('\n');
 
 /** Bundles every function with all that it needs, the AWS SDK included, so that what runs is what was tested. */
@@ -62,6 +59,7 @@ async function bundleOne(bundle: Bundle, file: string): Promise<void> {
     legalComments: 'none',
     // pg's optional binding to libpq, which is never asked for.
     external: ['pg-native'],
+    define: { __filename: 'import.meta.filename', __dirname: 'import.meta.dirname' },
     banner: { js: bundle.runs === 'command' ? `#!/usr/bin/env node\n${commonJs}` : commonJs },
     metafile: true,
     logLevel: 'warning',
