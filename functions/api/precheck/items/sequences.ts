@@ -30,7 +30,9 @@ join lateral (
   join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass
   where f.adrelid = c.oid and f.adnum = a.attnum
 ) used on true
-join pg_class s on s.oid = used.sequence and s.relkind = 'S' and has_sequence_privilege(s.oid, 'select')
+-- The case keeps the planner from asking for the privilege on what is no sequence.
+join pg_class s on s.oid = used.sequence
+  and case when s.relkind = 'S' then has_sequence_privilege(s.oid, 'select') end
 join pg_sequence q on q.seqrelid = s.oid
 join pg_namespace sn on sn.oid = s.relnamespace
 where exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and a.attnum = any (i.indkey))
