@@ -8,9 +8,15 @@ export type Confirmable = {
   readonly lsn: bigint;
   readonly position: Position | undefined;
   readonly seen: string;
+  readonly newest: string;
 };
 
-type Sent = { readonly last: Position; readonly endLsn: bigint; readonly seen: string };
+type Sent = {
+  readonly last: Position;
+  readonly endLsn: bigint;
+  readonly seen: string;
+  readonly newest: string;
+};
 
 /**
  * What the slot may forget (pure). By default: what the destination has applied *and flushed*. A watermark read
@@ -60,6 +66,6 @@ export class ConfirmLedger {
   #release(upTo: Position): Confirmable | undefined {
     let last: Sent | undefined;
     while (this.#sent[0] && this.#sent[0].last <= upTo) last = this.#sent.shift();
-    return last && { lsn: last.endLsn, position: last.last, seen: last.seen };
+    return last && { lsn: last.endLsn, position: last.last, seen: last.seen, newest: last.newest };
   }
 }

@@ -38,7 +38,7 @@ export type StreamOptions = {
   readonly senderTimeoutMs: number;
   /** Durable before the slot may forget: a crash between the two only repeats. Throws `lease-lost`. */
   readonly saveCheckpoint: (at: Confirmable & { epoch: number }) => Promise<void>;
-  readonly onProgress: (reading: ProgressReading, stream: StreamFigures) => void;
+  readonly onProgress: (reading: ProgressReading, stream: StreamFigures) => Promise<void>;
 };
 
 export type StreamFigures = {
@@ -203,7 +203,13 @@ export class Stream {
       records,
     );
     this.#previous = span.last;
-    this.#ledger.outstanding({ last: span.last, endLsn: span.endLsn, seen: this.#o.seen.toText() });
+    const { seen: now } = this.#o;
+    this.#ledger.outstanding({
+      last: span.last,
+      endLsn: span.endLsn,
+      seen: now.toText(),
+      newest: now.newest,
+    });
     this.#holdBack();
   }
 
@@ -258,7 +264,7 @@ export class Stream {
       }
       await this.#confirm(this.#ledger.applied(reading) ?? this.#queued);
       this.#sealWhenIdle();
-      this.#o.onProgress(reading, {
+      await this.#o.onProgress(reading, {
         bytesSent: this.#bytesSent,
         messagesSent: this.#messagesSent,
         outstanding: !this.#nothingOutstanding,
@@ -280,7 +286,12 @@ export class Stream {
     if (this.#nothingOutstanding) {
       const idle = later(this.#received, this.#reader.endLsn);
       if (idle > (target?.lsn ?? this.#confirmed))
-        target = { lsn: idle, position: target?.position, seen: this.#o.seen.toText() };
+        target = {
+          lsn: idle,
+          position: target?.position,
+          seen: this.#o.seen.toText(),
+          newest: this.#o.seen.newest,
+        };
     }
     if (!target || target.lsn <= this.#confirmed) return;
     this.#checkpointAt = now;

@@ -1,5 +1,5 @@
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import { readBegin, readCommit, tag, u32 } from '../../shared/postgres/pgoutput.ts';
+import { pgMicros, readBegin, readCommit, tag, u32, unixMicros } from '../../shared/postgres/pgoutput.ts';
 import { RecordBuffer, type Span } from '../../shared/stream/builder.ts';
 import { limits } from '../../shared/stream/limits.ts';
 import { endOfTransaction, type Position } from '../../shared/stream/position.ts';
@@ -13,6 +13,9 @@ export const took = { nothing: 0, dropped: 1, kept: 2, partFull: 3 } as const;
 export interface SeenState {
   add(text: string): void;
   toText(): string;
+  /** Hybrid time of a transaction, from its commit time, both in microseconds since 1970. */
+  timeOf(commit: bigint): bigint;
+  readonly newest: string;
 }
 
 /**
@@ -138,7 +141,10 @@ export class StreamReader {
     this.#heartbeat = false;
     this.#skipped = 0;
     this.#changes = 0;
-    this.#skip = endOfTransaction(readBegin(b, start).commitLsn) <= this.#skipUpTo;
+    const { commitLsn, time } = readBegin(b, start);
+    this.#skip = endOfTransaction(commitLsn) <= this.#skipUpTo;
+    // The time that goes out is the hybrid one: a write after another, by way of either side, is never older.
+    this.#begin.writeBigInt64BE(pgMicros(this.#seen.timeOf(unixMicros(time))), 9);
     return took.nothing;
   }
 

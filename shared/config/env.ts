@@ -26,6 +26,13 @@ export const environment = z.object({
     .describe('bearer tokens as name:role:token, separated by commas; roles viewer, operator, admin'),
   PGTWIN_API_TOKENS_SECRET: z.string().optional().describe('secret with the same content'),
   PGTWIN_POOL: z.string().default('default').describe('which tasks a capture picks up'),
+  PGTWIN_LEASE_MS: z.coerce
+    .number()
+    .int()
+    .min(1000)
+    .max(300_000)
+    .default(10_000)
+    .describe('after this many ms without a sign of life another capture takes a task over'),
   PGTWIN_PORT: z.coerce.number().int().min(0).max(65535).default(8080).describe('port of the API under Node'),
   PGTWIN_LOG: z.string().default('info').describe('level, then levels by area: info,capture=debug'),
 });

@@ -134,6 +134,8 @@ export function valueAt(b: Buffer, ref: number): string | null | undefined {
 const EPOCH_2000_MICROS = 946_684_800_000_000n;
 /** A pgoutput time as microseconds since 1970. */
 export const unixMicros = (time: bigint): bigint => BigInt.asIntN(64, time) + EPOCH_2000_MICROS;
+/** Microseconds since 1970 as a pgoutput time. */
+export const pgMicros = (micros: bigint): bigint => micros - EPOCH_2000_MICROS;
 /** Microseconds since 1970 as text for a timestamptz parameter. */
 export const timestampText = (micros: bigint): string => {
   const date = new Date(Number(micros / 1000n)).toISOString();

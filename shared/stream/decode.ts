@@ -1,0 +1,232 @@
+import { PgtwinError } from '../errors/pgtwin-error.ts';
+import {
+  mark,
+  type Relation,
+  readBegin,
+  readCommit,
+  readRelation,
+  readTruncate,
+  skipTuple,
+  tag,
+  u32,
+  unixMicros,
+} from '../postgres/pgoutput.ts';
+import { recordTag } from './message.ts';
+import { endOfTransaction, type Position } from './position.ts';
+
+/** A source transaction of a message. */
+export type DecodedTransaction = {
+  readonly position: Position;
+  readonly commitLsn: bigint;
+  endLsn: bigint;
+  /** Commit time at the source, microseconds since 1970. */
+  readonly time: bigint;
+  readonly xid: number;
+  /** What its author had seen of the destination: texts that hold from here on, in addition to the header's. */
+  readonly seen: readonly string[];
+  /** Its row changes are those from `from` up to `to` in the arrays of `DecodedChanges`. */
+  readonly from: number;
+  to: number;
+};
+
+/** Row changes as arrays beside each other: no object per row. Offsets point into `bytes`. */
+export type DecodedChanges = {
+  bytes: Buffer;
+  readonly tags: number[];
+  readonly relations: Relation[];
+  /** Offset of the new tuple (its column count), 0 if there is none. */
+  readonly newAt: number[];
+  /** Offset of the old tuple, 0 if there is none; negative if it holds the key columns only. */
+  readonly oldAt: number[];
+  /** Index in its transaction. */
+  readonly indexes: number[];
+  readonly transactions: DecodedTransaction[];
+};
+
+/** Decodes the records of one message; parts of one large transaction are taken one behind the other. */
+export class RecordDecoder {
+  readonly #relations = new Map<number, Relation>();
+  #seen: string[] = [];
+  #open: DecodedTransaction | undefined;
+  #index = 0;
+
+  /** Throws `message-malformed` on anything that is not a record. `more` says that the open transaction goes on. */
+  decode(bytes: Buffer): DecodedChanges {
+    const out: DecodedChanges = {
+      bytes,
+      tags: [],
+      relations: [],
+      newAt: [],
+      oldAt: [],
+      indexes: [],
+      transactions: [],
+    };
+    if (this.#open) {
+      // The rest of a transaction whose start was in an earlier part.
+      this.#open = { ...this.#open, from: 0, to: 0 };
+      out.transactions.push(this.#open);
+    }
+    try {
+      this.#records(bytes, out);
+    } catch (error) {
+      if (error instanceof PgtwinError && error.code === 'message-malformed') throw error;
+      throw new PgtwinError(
+        'message-malformed',
+        { detail: 'The records of a message are malformed.' },
+        { cause: error },
+      );
+    }
+    if (this.#open) this.#open.to = out.tags.length;
+    return out;
+  }
+
+  /** True between the parts of a transaction. */
+  get isOpen(): boolean {
+    return this.#open !== undefined;
+  }
+
+  #records(b: Buffer, out: DecodedChanges): void {
+    let at = 0;
+    while (at < b.length) {
+      const start = at + 4;
+      const end = start + u32(b, at);
+      if (!(end <= b.length) || end <= start)
+        throw new PgtwinError('message-malformed', { detail: 'A record is longer than its message.' });
+      this.#record(b, start, end, out);
+      at = end;
+    }
+  }
+
+  #record(b: Buffer, start: number, end: number, out: DecodedChanges): void {
+    switch (b[start]) {
+      case tag.insert:
+        return this.#change(out, tag.insert, this.#relationAt(b, start), start + 6, 0);
+      case tag.update: {
+        const kind = b[start + 5];
+        if (kind === mark.newTuple)
+          return this.#change(out, tag.update, this.#relationAt(b, start), start + 6, 0);
+        const old = start + 6;
+        const next = skipTuple(b, old, end) + 1;
+        return this.#change(
+          out,
+          tag.update,
+          this.#relationAt(b, start),
+          next,
+          kind === mark.keyTuple ? -old : old,
+        );
+      }
+      case tag.delete: {
+        const old = start + 6;
+        const relation = this.#relationAt(b, start);
+        return this.#change(out, tag.delete, relation, 0, b[start + 5] === mark.keyTuple ? -old : old);
+      }
+      case tag.truncate:
+        for (const oid of readTruncate(b, start).relations) {
+          const relation = this.#relations.get(oid);
+          if (relation) this.#change(out, tag.truncate, relation, 0, 0, false);
+        }
+        this.#index += 1;
+        return;
+      case tag.begin:
+        return this.#begin(b, start, out);
+      case tag.commit:
+        return this.#commit(b, start, out);
+      case tag.relation: {
+        const relation = readRelation(b, start);
+        this.#relations.set(relation.oid, relation);
+        return;
+      }
+      case recordTag.seen:
+        this.#seen.push(b.latin1Slice(start + 1, end));
+        return;
+      case recordTag.skipped:
+        this.#index += u32(b, start + 1);
+        return;
+      default:
+        throw new PgtwinError('message-malformed', { detail: `A record has the unknown tag ${b[start]}.` });
+    }
+  }
+
+  #relationAt(b: Buffer, start: number): Relation {
+    const relation = this.#relations.get(u32(b, start + 1));
+    if (!relation)
+      throw new PgtwinError('message-malformed', {
+        detail: `Relation ${u32(b, start + 1)} is not defined in its message.`,
+      });
+    return relation;
+  }
+
+  #change(
+    out: DecodedChanges,
+    kind: number,
+    relation: Relation,
+    newAt: number,
+    oldAt: number,
+    counts = true,
+  ): void {
+    if (!this.#open)
+      throw new PgtwinError('message-malformed', { detail: 'A change outside of a transaction.' });
+    out.tags.push(kind);
+    out.relations.push(relation);
+    out.newAt.push(newAt);
+    out.oldAt.push(oldAt);
+    out.indexes.push(this.#index);
+    if (counts) this.#index += 1;
+  }
+
+  #begin(b: Buffer, start: number, out: DecodedChanges): void {
+    if (this.#open) throw new PgtwinError('message-malformed', { detail: 'A transaction inside another.' });
+    const { commitLsn, time, xid } = readBegin(b, start);
+    this.#open = {
+      position: endOfTransaction(commitLsn),
+      commitLsn,
+      endLsn: 0n,
+      time: unixMicros(time),
+      xid,
+      seen: this.#seen,
+      from: out.tags.length,
+      to: out.tags.length,
+    };
+    this.#seen = [];
+    this.#index = 0;
+    out.transactions.push(this.#open);
+  }
+
+  #commit(b: Buffer, start: number, out: DecodedChanges): void {
+    if (!this.#open)
+      throw new PgtwinError('message-malformed', { detail: 'A commit outside of a transaction.' });
+    this.#open.to = out.tags.length;
+    this.#open.endLsn = readCommit(b, start).endLsn;
+    this.#open = undefined;
+  }
+}
+
+/** Several decoded messages as one, their bytes behind each other. Transactions keep their order. */
+export function joinDecoded(all: readonly DecodedChanges[]): DecodedChanges {
+  if (all.length === 1) return all[0]!;
+  const joined: DecodedChanges = {
+    bytes: Buffer.concat(all.map((d) => d.bytes)),
+    tags: [],
+    relations: [],
+    newAt: [],
+    oldAt: [],
+    indexes: [],
+    transactions: [],
+  };
+  let base = 0;
+  for (const d of all) {
+    const first = joined.tags.length;
+    for (let i = 0; i < d.tags.length; i++) {
+      joined.tags.push(d.tags[i]!);
+      joined.relations.push(d.relations[i]!);
+      joined.newAt.push(d.newAt[i]! === 0 ? 0 : d.newAt[i]! + base);
+      const old = d.oldAt[i]!;
+      joined.oldAt.push(old === 0 ? 0 : old > 0 ? old + base : old - base);
+      joined.indexes.push(d.indexes[i]!);
+    }
+    for (const t of d.transactions)
+      joined.transactions.push({ ...t, from: t.from + first, to: t.to + first });
+    base += d.bytes.length;
+  }
+  return joined;
+}
