@@ -64,7 +64,7 @@ test("a task's queue drives the apply function, and after its removal nothing is
     FifoThroughputLimit: 'perMessageGroupId',
     DeduplicationScope: 'messageGroup',
     MaximumMessageSize: '1048576',
-    VisibilityTimeout: '960',
+    VisibilityTimeout: '90' /* the function's 30 s and a minute */,
   });
 
   await openQueue(aws).send(queueUrl, { body: 'one', group: 'g', deduplication: '1' });

@@ -93,6 +93,7 @@ export function permissionsOn({ settings, table, bucket, copyQueue }: Subjects) 
       const actions = ['Create', 'Get', 'Delete'].map((verb) => `${verb}EventSourceMapping`);
       allow(role, 'lambda', actions, '*', any);
       allow(role, 'lambda', ['ListEventSourceMappings'], '*');
+      allow(role, 'lambda', ['GetFunctionConfiguration'], ours);
       acknowledge(role, 'IAM5[Resource::*]', 'Mappings have random ids; the condition names the function.');
     },
   };

@@ -9,7 +9,6 @@ import { BlockPublicAccess, Bucket, BucketEncryption } from 'aws-cdk-lib/aws-s3'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { APPLY_TIMEOUT_SECONDS } from '../../shared/aws/delivery.ts';
 import { acknowledge } from './acknowledge.ts';
 import { addAlarms } from './alarms.ts';
 import { type Added, addFunction, functionNameOf } from './function.ts';
@@ -25,7 +24,9 @@ const PARTS_DAYS = 15;
 
 export type ServerlessProps = { readonly settings: Settings; readonly dist: string };
 
-/** Everything but the capture: LocalStack's free edition takes this stack whole. */
+/**
+ * Everything but the capture: LocalStack's free edition takes this stack whole. A subclass, as the CDK wants stacks.
+ */
 export class ServerlessStack extends Stack {
   /** What the capture needs from here: its role, and its environment. */
   readonly captureRole: IRole;
@@ -91,7 +92,7 @@ export class ServerlessStack extends Stack {
       ...common,
       description: "Writes a task's changes to its destination",
       memoryMb: 1024,
-      timeoutSeconds: APPLY_TIMEOUT_SECONDS,
+      timeoutSeconds: settings.applyTimeoutSeconds,
       environment,
     });
     may.table(apply.role, 'write');
@@ -155,7 +156,6 @@ export class ServerlessStack extends Stack {
     });
     may.table(captureRole, 'remove');
     may.readPasswords(captureRole);
-    may.managePasswords(captureRole);
     may.manageParts(captureRole);
     may.manageTaskQueues(captureRole);
     may.sendWork(captureRole);

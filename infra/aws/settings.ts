@@ -1,5 +1,6 @@
 import type { App } from 'aws-cdk-lib';
 import { z } from 'zod';
+import { APPLY_TIMEOUT_SECONDS } from '../../shared/aws/delivery.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 
 const list = z
@@ -28,6 +29,13 @@ export const settings = z
       .enum(['retain', 'destroy'])
       .default('retain')
       .describe('table, bucket and logs after a destroy'),
+    applyTimeoutSeconds: z.coerce
+      .number()
+      .int()
+      .min(10)
+      .max(APPLY_TIMEOUT_SECONDS)
+      .default(APPLY_TIMEOUT_SECONDS)
+      .describe('longest apply; after a crash, its messages come again a minute later than this'),
     copyConcurrency: z.coerce.number().int().min(2).max(1000).default(16).describe('chunks copied at once'),
     captureCount: z.coerce
       .number()

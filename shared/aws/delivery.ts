@@ -14,10 +14,10 @@ import { awsErrorName, awsFailure, type ClientSettings } from './client.ts';
 import { type Mapping, openMapping } from './mapping.ts';
 import { openSqsClient } from './queue.ts';
 
-/** The longest that one apply invocation may run; the infrastructure sets it as the function's timeout. */
+/** The longest that one apply invocation may run, unless a deployment says otherwise: Lambda's own limit. */
 export const APPLY_TIMEOUT_SECONDS = 900;
-/** Longer than the function, or two invocations of one group overlap without need. */
-const VISIBILITY_SECONDS = APPLY_TIMEOUT_SECONDS + 60;
+/** A message is hidden for this much longer, or two invocations of one group overlap without need. */
+const VISIBLE_AFTER_SECONDS = 60;
 const RETENTION_SECONDS = 14 * 24 * 3600;
 /** The most that SQS takes: a message goes to the dead-letter queue only if it can never be read. */
 const RECEIVES = 1000;
@@ -54,8 +54,14 @@ export function openDelivery(settings: DeliverySettings): Delivery {
     async ensure(taskId) {
       const { queue, dead } = names(taskId);
       return orUnavailable(`Creating queue ${queue}`, async () => {
-        const deadUrl = await ensureQueue(sqs, dead, attributesOf(undefined), sleep);
-        const queueUrl = await ensureQueue(sqs, queue, attributesOf(await arnOf(sqs, deadUrl)), sleep);
+        const timeoutSeconds = (await mapping?.timeoutSeconds()) || APPLY_TIMEOUT_SECONDS;
+        const common = attributesOf(timeoutSeconds + VISIBLE_AFTER_SECONDS);
+        const deadUrl = await ensureQueue(sqs, dead, common, sleep);
+        const RedrivePolicy = JSON.stringify({
+          deadLetterTargetArn: await arnOf(sqs, deadUrl),
+          maxReceiveCount: RECEIVES,
+        });
+        const queueUrl = await ensureQueue(sqs, queue, { ...common, RedrivePolicy }, sleep);
         await mapping?.ensure(await arnOf(sqs, queueUrl));
         return { queueUrl };
       });
@@ -89,13 +95,10 @@ const fixedAttributes: Attributes = {
 };
 
 /** Set anew on a queue that is there, so that a new version's values reach it. */
-const attributesOf = (deadArn: string | undefined): Attributes => ({
+const attributesOf = (visibilitySeconds: number): Attributes => ({
   MessageRetentionPeriod: String(RETENTION_SECONDS),
-  VisibilityTimeout: String(VISIBILITY_SECONDS),
+  VisibilityTimeout: String(visibilitySeconds),
   MaximumMessageSize: String(BODY_BYTES),
-  ...(deadArn
-    ? { RedrivePolicy: JSON.stringify({ deadLetterTargetArn: deadArn, maxReceiveCount: RECEIVES }) }
-    : {}),
 });
 
 async function ensureQueue(

@@ -3,6 +3,7 @@ import {
   DeleteEventSourceMappingCommand,
   type EventSourceMappingConfiguration,
   GetEventSourceMappingCommand,
+  GetFunctionConfigurationCommand,
   LambdaClient,
   ListEventSourceMappingsCommand,
 } from '@aws-sdk/client-lambda';
@@ -16,6 +17,8 @@ const STEP_MS = 1_000;
 
 /** From a task's queue to the apply function. Idempotent. */
 export type Mapping = {
+  /** The function's own limit: its queues must hide a message for longer, or Lambda refuses the mapping. */
+  timeoutSeconds(): Promise<number>;
   ensure(queueArn: string): Promise<void>;
   /** By the queue's name, as the queue itself may be gone already. Waits until the mapping is gone. */
   remove(queueName: string): Promise<void>;
@@ -44,6 +47,14 @@ export function openMapping({ functionName, aws, sleep }: MappingSettings): Mapp
   };
 
   return {
+    async timeoutSeconds() {
+      try {
+        const asked = new GetFunctionConfigurationCommand({ FunctionName: functionName });
+        return (await lambda.send(asked)).Timeout ?? 0;
+      } catch (error) {
+        throw awsFailure('function-failed', `Reading the configuration of function ${functionName}`, error);
+      }
+    },
     ensure: (queueArn) =>
       until('Creating the event source mapping', async () => {
         const found = await findMappings(lambda, functionName, { EventSourceArn: queueArn });
