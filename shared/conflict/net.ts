@@ -25,6 +25,8 @@ export type NetChange<C extends SourceChange> = {
   readonly first: C;
   last: C;
   originals: C[] | null;
+  /** The deletion of the same key that this insert follows. */
+  readonly after: NetChange<C> | null;
   /** True if it stands at its place in source order: what is before it is carried out before, what is after, after. */
   readonly barrier: boolean;
   gone: boolean;
@@ -36,8 +38,11 @@ export const originalsOf = <C extends SourceChange>(net: NetChange<C>): readonly
 
 /**
  * One change per key over a batch. A control row ends the run of its key, a move those of both keys, a TRUNCATE all of
- * its table; each stands at its place. A deletion followed by an insert stays two changes. Order is that of the first
- * change of each run; between two barriers the runs may be carried out by operation: DELETE, UPDATE, INSERT.
+ * its table; each is a barrier at its place. A deletion followed by an insert stays two changes; what else can not be
+ * merged (an update after a deletion: the row came back by the other side) is a barrier as well.
+ *
+ * Order is that of the first change of each run. Between two barriers the runs may be carried out by operation, DELETE,
+ * UPDATE, INSERT, if what is left over of a key (not as planned) takes the later operation of that key with it.
  */
 export const netChanges = <C extends SourceChange>(changes: readonly C[]): NetChange<C>[] => {
   const runs = new Map<C['table'], Map<string, NetChange<C>>>();
@@ -51,29 +56,43 @@ export const netChanges = <C extends SourceChange>(changes: readonly C[]): NetCh
     }
     if (change.op === 'truncate') {
       table.clear();
-      out.push(entry(change, true));
+      out.push(entry(change, true, null));
       continue;
     }
+    const { key } = change;
     if (change.op !== 'insert' && change.op !== 'update' && change.op !== 'delete') {
-      table.delete(change.key);
+      table.delete(key);
       if (change.to !== undefined) table.delete(change.to);
-      out.push(entry(change, true));
+      out.push(entry(change, true, null));
       continue;
     }
-    const run = table.get(change.key);
-    if (run === undefined || !merge(run, change)) {
-      const started = entry(change, false);
-      table.set(change.key, started);
+    const run = table.get(key);
+    if (run === undefined) {
+      const started = entry(change, false, null);
+      table.set(key, started);
       out.push(started);
-    } else if (run.gone) {
-      table.delete(change.key);
+    } else if (run.op === 'delete' && change.op === 'insert') {
+      const started = entry(change, false, run);
+      table.set(key, started);
+      out.push(started);
+    } else if (run.op === 'delete' || change.op === 'insert') {
+      table.delete(key);
+      out.push(entry(change, true, null));
+    } else if (run.op === 'insert' && change.op === 'delete') {
+      run.gone = true;
       dropped = true;
-    }
+      if (run.after === null) table.delete(key);
+      else table.set(key, run.after);
+    } else merge(run, change);
   }
   return dropped ? out.filter((net) => !net.gone) : out;
 };
 
-const entry = <C extends SourceChange>(change: C, barrier: boolean): NetChange<C> => ({
+const entry = <C extends SourceChange>(
+  change: C,
+  barrier: boolean,
+  after: NetChange<C> | null,
+): NetChange<C> => ({
   op: change.op,
   table: change.table,
   key: change.key,
@@ -83,22 +102,20 @@ const entry = <C extends SourceChange>(change: C, barrier: boolean): NetChange<C
   first: change,
   last: change,
   originals: null,
+  after,
   barrier,
   gone: false,
 });
 
-/** Adds a change to the run of its key; false if it must stand by itself. */
-const merge = <C extends SourceChange>(run: NetChange<C>, change: C): boolean => {
-  if (run.op === 'delete' || change.op === 'insert') return false;
+/** Adds an update or a deletion to the run of its key. */
+const merge = <C extends SourceChange>(run: NetChange<C>, change: C): void => {
   if (change.op === 'delete') {
-    if (run.op === 'insert') run.gone = true;
     run.op = 'delete';
     run.row = null;
   } else run.row = over(run.row!, change.row!);
   run.last = change;
   if (run.originals === null) run.originals = [run.first, change];
   else run.originals.push(change);
-  return true;
 };
 
 /** The later row, with the earlier one's values where the later has none. */

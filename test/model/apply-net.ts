@@ -36,10 +36,18 @@ const applyStretch = (executor: Executor, stretch: readonly NetChange<Incoming>[
   database.state = snapshotOf(before);
   // one guard for the whole batch is its first state: it knows least
   const guard = random.chance(0.5) ? stretch[0]?.first.seen : undefined;
-  const left = new Set(stretch);
+  const leftKeys = new Set<string>();
+  const left = new Set<NetChange<Incoming>>();
   try {
-    for (const op of ['delete', 'update', 'insert'] as const)
-      for (const net of stretch) if (net.op === op && plainly(executor, net, guard)) left.delete(net);
+    for (const op of ['delete', 'update', 'insert'] as const) {
+      for (const net of stretch) {
+        if (net.op !== op) continue;
+        // what is left over of a key takes its later operation with it
+        if (!leftKeys.has(net.key) && plainly(executor, net, guard)) continue;
+        leftKeys.add(net.key);
+        left.add(net);
+      }
+    }
   } catch (error) {
     if (!(error instanceof UniqueViolation)) throw error;
     database.state = before;
