@@ -13,7 +13,7 @@ import {
   readTypes,
   sharedColumns,
 } from './copy-catalog.ts';
-import type { CopyTable } from './copy-run.ts';
+import type { CopyTable } from './copy-units.ts';
 
 /**
  * Decides for each table how it is copied: its chunks, columns and format, and whether rows may be there already, of

@@ -1,34 +1,14 @@
 import type pg from 'pg';
-import type { PlannedChunk } from '../../shared/copy/chunks.ts';
 import { readFailure } from '../../shared/copy/failure.ts';
 import { finishTables, readDone } from '../../shared/copy/ledger.ts';
 import type { TableProgress } from '../../shared/copy/progress.ts';
-import {
-  type CopyItem,
-  type CopyMessage,
-  chunkIndex,
-  chunkNumber,
-  relationOf,
-} from '../../shared/copy/work.ts';
+import { type CopyMessage, chunkIndex, chunkNumber, relationOf } from '../../shared/copy/work.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { translate } from '../../shared/postgres/sqlstate.ts';
 import type { Clock, WorkQueue } from '../../shared/task/ports.ts';
-import type { TableName } from '../../shared/task/schema.ts';
 import type { Table } from '../../shared/task/table.ts';
-
-/** A table to be copied in this attempt. */
-export type CopyTable = {
-  readonly table: TableName;
-  readonly relation: string;
-  readonly chunks: readonly PlannedChunk[];
-  readonly columns: readonly string[];
-  readonly format: 'text' | 'binary';
-  readonly merge: boolean;
-  readonly key: readonly string[] | null;
-  /** Run when the rows are there: a key built over rows takes half the time of one that each row is put into. */
-  readonly primaryKey: readonly string[];
-};
+import { type CopyTable, type Unit, unitsOf } from './copy-units.ts';
 
 export type CopyRunOptions = {
   readonly task: string;
@@ -56,15 +36,12 @@ export type CopyRunOptions = {
 
 /** Outstanding messages of a lane: one that is copied, and one whose worker is connected and waits for its turn. */
 const AHEAD = 2;
-const SMALL_BYTES = 1 << 20;
-const PACK = { items: 50, bytes: 8 << 20, json: 200_000 } as const;
 const POLL_MS = { least: 10, most: 200 } as const;
 const FAILURES_MS = 500;
 const PROGRESS_MS = 1_000;
 /** A message that a queue lost is sent again; a worker that still runs makes its twin wait, and then skip. */
 const RESEND_MS = 600_000;
 
-type Unit = { readonly items: readonly CopyItem[]; left: number; lane: number; sentAt: number };
 type TableRun = { readonly plan: CopyTable; rows: number; bytes: number; done: number; finished: boolean };
 
 /**
@@ -254,51 +231,3 @@ function buildError(error: unknown, runs: readonly TableRun[]): unknown {
   const detail = `The primary key of ${runs[0]?.plan.relation} could not be made: ${translated.message}`;
   return new PgtwinError('copy-failed', { ...translated.facts, detail });
 }
-
-/** Messages of one chunk; small tables share one. Large tables come first, so that none is left alone at the end. */
-export function unitsOf(tables: readonly CopyTable[]): Unit[] {
-  const bytesOf = (t: CopyTable): number => t.chunks.reduce((sum, c) => sum + c.estimatedBytes, 0);
-  const sized = tables.map((plan) => ({ plan, bytes: bytesOf(plan) })).sort((a, b) => b.bytes - a.bytes);
-  const units: Unit[] = [];
-  let pack: CopyItem[] = [];
-  let bytes = 0;
-  let json = 0;
-  const seal = (): void => {
-    if (pack.length > 0) units.push(unitOf(pack));
-    pack = [];
-    bytes = 0;
-    json = 0;
-  };
-  for (const { plan } of sized) {
-    for (const chunk of plan.chunks) {
-      const item = itemOf(plan, chunk);
-      if (chunk.estimatedBytes > SMALL_BYTES) {
-        units.push(unitOf([item]));
-        continue;
-      }
-      const size = JSON.stringify(item).length;
-      const full =
-        pack.length >= PACK.items || bytes + chunk.estimatedBytes > PACK.bytes || json + size > PACK.json;
-      if (full) seal();
-      pack.push(item);
-      bytes += chunk.estimatedBytes;
-      json += size;
-    }
-  }
-  seal();
-  return units;
-}
-
-const unitOf = (items: readonly CopyItem[]): Unit => ({ items, left: items.length, lane: 0, sentAt: 0 });
-
-const itemOf = (plan: CopyTable, chunk: PlannedChunk): CopyItem => ({
-  table: plan.table,
-  chunk: chunk.index,
-  heap: chunk.heap,
-  from: chunk.from,
-  to: chunk.to,
-  columns: [...plan.columns],
-  format: plan.format,
-  merge: plan.merge,
-  key: plan.key ? [...plan.key] : null,
-});

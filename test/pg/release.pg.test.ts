@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { releaseTask } from '../../functions/capture/release.ts';
+import { openLog } from '../../shared/log/log.ts';
+import type { BlobStore, Delivery } from '../../shared/task/ports.ts';
+import { type CopyTwin, openCopyTwin } from '../support/copy-twin.ts';
+
+const all = { objects: { include: [{ schema: '*' }] } };
+const schema = 'create table item (id int primary key); insert into item values (1)';
+
+function release(twin: CopyTwin, direction: 'forward' | 'reverse', destination = () => twin.target('b')) {
+  const task = `${twin.pair}_${direction[0]}`;
+  const removed: string[] = [];
+  const blobs = { removeAll: async (prefix: string) => void removed.push(prefix) } as unknown as BlobStore;
+  const delivery = { remove: async (id: string) => void removed.push(id) } as unknown as Delivery;
+  const [source, target] =
+    direction === 'forward' ? [() => twin.target('a'), destination] : [destination, () => twin.target('a')];
+  const log = openLog({ write: () => {} });
+  return releaseTask({
+    task,
+    source,
+    destination: target,
+    table: twin.table,
+    blobs,
+    blobPrefix: `${task}/`,
+    delivery,
+    log,
+  });
+}
+
+test('nothing is left in either database, nor of the preparation in the table', async () => {
+  await using twin = await openCopyTwin({ a: { schema, mustEndClean: true }, b: { mustEndClean: true } });
+  await twin.configure('reverse', all, { autoStart: true });
+  await twin.configure('forward', all, { start: true });
+  await twin.initialize('forward');
+  expect(await twin.a.leftovers()).toHaveLength(4);
+  expect(await twin.b.leftovers()).toHaveLength(4);
+
+  expect(await release(twin, 'forward')).toEqual([]);
+  // The other task goes on.
+  expect(await twin.a.rows('select task from pgtwin.task')).toEqual([{ task: `${twin.pair}_r` }]);
+  expect(await twin.b.leftovers()).toHaveLength(4);
+  expect(await release(twin, 'reverse')).toEqual([]);
+  expect(await release(twin, 'reverse')).toEqual([]);
+  const origins = `select from pg_replication_origin where roname like 'pgtwin_${twin.pair}_%'`;
+  expect(await twin.a.rows(origins)).toEqual([]);
+  expect(await twin.b.rows(origins)).toEqual([]);
+  expect(twin.table.keys().filter((key) => /prepared|table#|chunk#/.test(key))).toEqual([]);
+});
+
+test('what an unreachable database still has is listed with the SQL that removes it', async () => {
+  await using twin = await openCopyTwin({ a: { schema, mustEndClean: true }, b: { mustEndClean: true } });
+  await twin.configure('forward', all, { start: true });
+  await twin.initialize('forward');
+  const wrong = async () => ({ ...(await twin.target('b')), password: 'changed' });
+  const left = await release(twin, 'forward', wrong);
+  expect(left.map(({ side, what }) => `${side}: ${what}`)).toEqual([
+    'b: replication origins',
+    "b: the task's rows in schema pgtwin",
+  ]);
+  expect(left[0]!.reason).toContain('refused the login');
+  for (const { sql } of left) await twin.b.query(sql!.replace(/--.*/, ''));
+  expect(await twin.b.leftovers()).toEqual([]);
+});
