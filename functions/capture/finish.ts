@@ -1,9 +1,16 @@
 import type pg from 'pg';
+import { readFinished } from '../../shared/copy/ledger.ts';
+import { relationOf } from '../../shared/copy/work.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { advanceSequences, sequencePositions, sequencesOf } from '../../shared/postgres/catalog.ts';
 import { type Target, withClient } from '../../shared/postgres/connect.ts';
 import { qualified } from '../../shared/postgres/ident.ts';
-import type { PreparedTable, TableName, TaskConfig } from '../../shared/task/schema.ts';
+import {
+  oppositeTask,
+  type PreparedTable,
+  type TableName,
+  type TaskConfig,
+} from '../../shared/task/schema.ts';
 import { keyOfTable } from '../../shared/task/selection.ts';
 import { readSchemaState, runStatements } from './schema-sync.ts';
 
@@ -30,13 +37,16 @@ export async function finishInitialization(options: {
   const how = { application: `pgtwin ${task} finish`, settings };
   await withClient(options.source, how, (source) =>
     withClient(options.destination, how, async (destination) => {
+      // What came from the destination is as it was there: only its sequences may be behind.
+      const copied = await readFinished(source, oppositeTask(task));
+      const own = tables.filter((table) => !copied.has(relationOf(table)));
       if (config.types.schema) {
-        const { plan } = await readSchemaState(source, destination, tables);
+        const { plan } = await readSchemaState(source, destination, own);
         const statements = [...plan.primaryKeys, ...plan.indexes, ...plan.foreignKeys, ...plan.after];
         await runStatements(destination, statements, signal);
         log.info('schema finished', { task, statements: statements.length });
       }
-      await analyze(destination, tables, signal);
+      await analyze(destination, own, signal);
       await moveSequences(source, destination, tables);
     }),
   );
