@@ -35,7 +35,7 @@ export const checks: readonly Check[] = [
   privileges.destinationWrite,
   privileges.replicaRole,
   privileges.replicationOrigins,
-  privileges.rowSecurity,
+  tables.rowSecurity,
   tables.selection,
   tables.tableKinds,
   tables.replicaKeys,

@@ -115,8 +115,8 @@ export function addPairRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
   app.openapi(list, async (c) => {
     const { limit, cursor } = c.req.valid('query');
     const page = await repository.listPairs(limit, cursor);
-    const present: Pair[] = [];
-    for (const pair of page.pairs) if (!(await sweepPair(deps, pair.id))) present.push(pair);
+    const gone = await Promise.all(page.pairs.map(({ id }) => sweepPair(deps, id)));
+    const present = page.pairs.filter((_pair, place) => !gone[place]);
     const pairs = await Promise.all(present.map(async (pair) => (await viewPair(deps, pair)).view));
     return c.json(page.next === undefined ? { pairs } : { pairs, next: page.next }, 200);
   });

@@ -2,17 +2,7 @@ import { ident, qualified } from '../../../../shared/postgres/ident.ts';
 import { originName } from '../../../../shared/postgres/names.ts';
 import type { TableName } from '../../../../shared/task/schema.ts';
 import { keyOfTable } from '../../../../shared/task/selection.ts';
-import {
-  alert,
-  type Check,
-  count,
-  failed,
-  fixOn,
-  nameOf,
-  type PrecheckContext,
-  passed,
-  rowTables,
-} from '../check.ts';
+import { alert, type Check, count, failed, fixOn, nameOf, passed } from '../check.ts';
 import type { CheckedDatabase } from '../database.ts';
 
 const replicationSql = /* sql */ `
@@ -277,29 +267,5 @@ export const replicationOrigins: Check = {
         details: full ? [...details, 'The server must be restarted after it.'] : details,
       },
     );
-  },
-};
-
-export const rowSecurity: Check = {
-  item: 'row-security',
-  title: 'No row security hides rows from the account',
-  run: async (context: PrecheckContext) => {
-    const { source, destination, onDestination } = context;
-    const sides = [
-      { database: source, hidden: rowTables(context).filter((table) => table.rowSecurityActive) },
-      {
-        database: destination,
-        hidden: [...onDestination.values()].filter((table) => table.rowSecurityActive),
-      },
-    ].filter(({ hidden }) => hidden.length > 0);
-    if (sides.length === 0) return passed('No policy applies to the account.');
-    return failed('Row security applies to the account: rows would be left out, or refused.', {
-      fix: sides.map(({ database }) =>
-        fixOn(database.role, `alter role ${ident(database.target.user)} bypassrls;`),
-      ),
-      details: sides.flatMap(({ database, hidden }) =>
-        hidden.map((table) => `${database.role}: ${nameOf(table)}`),
-      ),
-    });
   },
 };

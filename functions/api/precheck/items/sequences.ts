@@ -14,28 +14,35 @@ type KeySequence = TableName & {
   readonly next: string;
 };
 
+// By sets, not column by column: a task may have 5,000 tables.
 const sequencesSql = /* sql */ `
-select sn.nspname as schema, s.relname as name, jsonb_build_object('schema', n.nspname, 'name', c.relname) as table,
-  a.attname as column, a.attidentity <> '' as identity, q.seqincrement::text as increment
-from unnest($1::text[], $2::text[]) asked (schema, name)
-join pg_namespace n on n.nspname = asked.schema
-join pg_class c on c.relnamespace = n.oid and c.relname = asked.name
-join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-join lateral (
-  select d.objid as sequence from pg_depend d
-  where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid
-    and d.refobjsubid = a.attnum and d.deptype in ('a', 'i')
+with asked as materialized (
+  select c.oid, n.nspname as schema, c.relname as name
+  from unnest($1::text[], $2::text[]) t (schema, name)
+  join pg_namespace n on n.nspname = t.schema
+  join pg_class c on c.relnamespace = n.oid and c.relname = t.name
+),
+used (relation, number, sequence) as (
+  select d.refobjid, d.refobjsubid, d.objid from asked
+  join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = asked.oid
+    and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i') and d.refobjsubid > 0
   union
-  select d.refobjid from pg_attrdef f
+  select f.adrelid, f.adnum, d.refobjid from asked
+  join pg_attrdef f on f.adrelid = asked.oid
   join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass
-  where f.adrelid = c.oid and f.adnum = a.attnum
-) used on true
--- The case keeps the planner from asking for the privilege on what is no sequence.
-join pg_class s on s.oid = used.sequence
-  and case when s.relkind = 'S' then has_sequence_privilege(s.oid, 'select') end
-join pg_sequence q on q.seqrelid = s.oid
+    and d.refobjid <> asked.oid
+)
+select sn.nspname as schema, s.relname as name, jsonb_build_object('schema', asked.schema, 'name', asked.name) as table,
+  a.attname as column, a.attidentity <> '' as identity, q.seqincrement::text as increment
+from used
+join asked on asked.oid = used.relation
+join pg_attribute a on a.attrelid = used.relation and a.attnum = used.number and not a.attisdropped
+join pg_sequence q on q.seqrelid = used.sequence
+join pg_class s on s.oid = q.seqrelid
 join pg_namespace sn on sn.oid = s.relnamespace
-where exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and a.attnum = any (i.indkey))
+-- The case keeps the planner from asking for the privilege on what is no sequence.
+where case when s.relkind = 'S' then has_sequence_privilege(s.oid, 'select') end
+  and exists (select from pg_index i where i.indrelid = used.relation and i.indisunique and used.number = any (i.indkey))
 order by 1, 2`;
 
 const BATCH = 200;

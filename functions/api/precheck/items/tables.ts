@@ -215,3 +215,27 @@ export const largeObjects: Check = {
     });
   },
 };
+
+export const rowSecurity: Check = {
+  item: 'row-security',
+  title: 'No row security hides rows from the account',
+  run: async (context) => {
+    const { source, destination, onDestination } = context;
+    const sides = [
+      { database: source, hidden: rowTables(context).filter((table) => table.rowSecurityActive) },
+      {
+        database: destination,
+        hidden: [...onDestination.values()].filter((table) => table.rowSecurityActive),
+      },
+    ].filter(({ hidden }) => hidden.length > 0);
+    if (sides.length === 0) return passed('No policy applies to the account.');
+    return failed('Row security applies to the account: rows would be left out, or refused.', {
+      fix: sides.map(({ database }) =>
+        fixOn(database.role, `alter role ${ident(database.target.user)} bypassrls;`),
+      ),
+      details: sides.flatMap(({ database, hidden }) =>
+        hidden.map((table) => `${database.role}: ${nameOf(table)}`),
+      ),
+    });
+  },
+};
