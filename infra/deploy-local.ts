@@ -14,6 +14,8 @@ export type Deployed = {
   readonly apiHost: string;
   /** A bearer token of the role admin. */
   readonly token: string;
+  /** What a capture needs that runs as a process of this machine: `node dist/capture/main.mjs`. */
+  readonly captureEnvironment: Readonly<Record<string, string>>;
   /** All outputs of the stack. */
   readonly outputs: Readonly<Record<string, string>>;
 };
@@ -62,6 +64,15 @@ export async function deployLocal(options: DeployLocalOptions): Promise<Deployed
       // Not by `new URL`, which refuses a host name that ends in an address.
       apiHost: apiUrl.replace(/^https?:\/\//, '').replace(/\/.*$/, ''),
       token: await readToken(environment, outputs['TokensSecretArn'] ?? ''),
+      captureEnvironment: {
+        ...environment,
+        PGTWIN_TABLE: outputs['TableName'] ?? '',
+        PGTWIN_BUCKET: outputs['BucketName'] ?? '',
+        PGTWIN_PREFIX: outputs['Prefix'] ?? '',
+        PGTWIN_COPY_QUEUE_URL: outputs['CopyQueueUrl'] ?? '',
+        PGTWIN_APPLY_FUNCTION: outputs['ApplyFunctionName'] ?? '',
+        PGTWIN_SECRETS: 'secrets-manager',
+      },
       outputs,
     };
   } finally {

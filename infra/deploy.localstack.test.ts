@@ -2,6 +2,7 @@ import http from 'node:http';
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { beforeAll, expect, inject, test } from 'vitest';
+import { readEnvironment } from '../shared/config/env.ts';
 import { until } from '../test/support/wait.ts';
 import { type Deployed, deployLocal } from './deploy-local.ts';
 
@@ -55,6 +56,12 @@ test('the monitor runs and writes metrics to its log group', async () => {
     return events.flatMap((e) => e.message?.split('\n') ?? []).find((l) => l.includes('"TasksFailed"'));
   });
   expect(JSON.parse(line)).toMatchObject({ Environment: 'deployed', TasksFailed: 0 });
+});
+
+test('the environment for a capture is whole', () => {
+  const environment = readEnvironment(deployed.captureEnvironment);
+  expect(environment).toMatchObject({ PGTWIN_PREFIX: 'deployed', PGTWIN_APPLY_FUNCTION: 'deployed-apply' });
+  expect(environment.PGTWIN_COPY_QUEUE_URL).toContain('deployed-copy');
 });
 
 test('deploying again changes nothing, and the token stays', async () => {

@@ -47,7 +47,10 @@ async function deployToLocalStack(): Promise<void> {
   const endpoint = running ?? started?.endpoint ?? '';
   try {
     if (running) say(`using LocalStack at ${running}`);
-    const { apiUrl, apiHost, token, outputs } = await deployLocal({ endpoint, report: say });
+    const { apiUrl, apiHost, token, captureEnvironment, outputs } = await deployLocal({
+      endpoint,
+      report: say,
+    });
     say('');
     for (const [name, value] of Object.entries(outputs)) say(`${name}: ${value}`);
     say('');
@@ -55,6 +58,9 @@ async function deployToLocalStack(): Promise<void> {
     say(`Token ${token}`);
     say('Call it through the gateway, whatever its host name resolves to:');
     say(`curl -H 'Host: ${apiHost}' -H 'Authorization: Bearer ${token}' ${endpoint}/v1/pairs`);
+    say('The capture runs beside it, as a process of this machine:');
+    const variables = Object.entries(captureEnvironment).map(([name, value]) => `${name}=${value}`);
+    say(`env ${variables.join(' ')} npx node dist/capture/main.mjs`);
     if (started) await untilStopped(started);
   } finally {
     await started?.stop();

@@ -170,6 +170,7 @@ export class ServerlessStack extends Stack {
     const functions = { apply: apply.fn, copy: copy.fn, api: api.fn, monitor: monitor.fn };
     addAlarms(this, { settings, functions, copyDeadLetters });
     const outputs = {
+      Prefix: prefix,
       ApiUrl: url.url,
       TokensSecretArn: tokens.secretArn,
       TableName: table.tableName,
