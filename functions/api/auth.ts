@@ -1,13 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { MiddlewareHandler } from 'hono';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import type { ApiVariables } from './deps.ts';
 
 /** Each role may do what those before it may. */
 export const roles = ['viewer', 'operator', 'admin'] as const;
 export type Role = (typeof roles)[number];
 /** A bearer token: its name is the actor of events, the token itself is kept as a hash only. */
 export type Token = { readonly name: string; readonly role: Role; readonly hash: Buffer };
+/** What the middleware tells the routes of a request: who it is. */
+export type ApiVariables = { actor: string; role: Role };
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 

@@ -1,7 +1,7 @@
 import type { Log } from '../../shared/log/log.ts';
 import type { SecretStore } from '../../shared/task/ports.ts';
 import type { Repository } from '../../shared/task/repository.ts';
-import type { Role, Token } from './auth.ts';
+import type { ApiVariables, Token } from './auth.ts';
 
 /** What the API needs from outside; nothing is opened at import. */
 export type ApiDeps = {
@@ -14,8 +14,6 @@ export type ApiDeps = {
   readonly connectTimeoutMs?: number;
 };
 
-/** What the middleware tells the routes of a request: who it is. */
-export type ApiVariables = { actor: string; role: Role };
 export type ApiEnv = { Variables: ApiVariables };
 
 export const connectTimeoutOf = (deps: ApiDeps): number => deps.connectTimeoutMs ?? 5_000;
