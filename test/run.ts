@@ -139,6 +139,10 @@ function stream(part: Part, args: readonly string[]): Promise<string | undefined
   }
   return new Promise((resolve) => {
     child.once('error', ({ message }) => resolve(message));
+    // Something it started and left behind may hold the pipes.
+    child.once('exit', () => {
+      setTimeout(() => [child.stdout, child.stderr].map((output) => output.destroy()), 5_000).unref();
+    });
     child.once('close', (code, signal) => {
       running.delete(child);
       clearTimeout(limit);
