@@ -1,5 +1,5 @@
 import { failureOf, isSnapshotGone, reportFailure } from '../../shared/copy/failure.ts';
-import { type CopyMessage, readCopyMessage, relationOf } from '../../shared/copy/work.ts';
+import { type CopyItem, type CopyMessage, readCopyMessage, relationOf } from '../../shared/copy/work.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Target } from '../../shared/postgres/connect.ts';
@@ -27,6 +27,8 @@ export type WorkDeps = {
 const MOST_RECEIVES = 5;
 /** So much before the function would be ended, a chunk is given up, so that it can still be reported. */
 const RESERVE_MS = 5_000;
+/** Data exceptions and internal errors, such as "malformed tsquery". */
+const BINARY_REFUSED = /^(22|XX)/;
 
 /**
  * Copies what the records ask for, one after another. Gives the ids of records that the queue shall deliver again. A
@@ -65,21 +67,21 @@ async function runMessage(
   const cut = (): void => session?.destroy();
   signal.addEventListener('abort', cut);
   try {
-    for (let n = 0, merge = false; n < message.items.length; ) {
-      const item = message.items[n]!;
+    for (let n = 0, change: Partial<CopyItem> = {}; n < message.items.length; ) {
+      const item = { ...message.items[n]!, ...change };
       session ??= await open(source, destination, `pgtwin ${taskId} copy`);
       try {
         const started = performance.now();
-        const copied = await copyChunk(session, message, merge ? { ...item, merge } : item, signal);
+        const copied = await copyChunk(session, message, item, signal);
         const ms = Math.round(performance.now() - started);
-        const what = { table: relationOf(item.table), chunk: item.chunk, merge: merge || item.merge, ms };
+        const what = { table: relationOf(item.table), chunk: item.chunk, merge: item.merge, ms };
         log.debug?.(copied ? 'chunk copied' : 'chunk was done', what);
       } catch (error) {
         cut();
         session = undefined;
-        // Rows are there that were not expected: those are kept, and the chunk's others added to them.
-        if (codeOf(error) === sqlstate.uniqueViolation && !merge && !item.merge && !signal.aborted) {
-          merge = true;
+        const other = signal.aborted ? undefined : otherWay(item, error);
+        if (other) {
+          change = { ...change, ...other };
           continue;
         }
         const cause = signal.aborted ? outOfTime() : error;
@@ -95,12 +97,21 @@ async function runMessage(
         return;
       }
       n++;
-      merge = false;
+      change = {};
     }
   } finally {
     signal.removeEventListener('abort', cut);
     await session?.close();
   }
+}
+
+/** What a chunk is tried again with. */
+function otherWay(item: CopyItem, error: unknown): Partial<CopyItem> | undefined {
+  // Rows are there that were not expected: those are kept, and the chunk's others added to them.
+  if (codeOf(error) === sqlstate.uniqueViolation && !item.merge) return { merge: true };
+  // The server does not read back every value that it writes in binary.
+  if (BINARY_REFUSED.test(codeOf(error)) && item.format === 'binary') return { format: 'text' };
+  return undefined;
 }
 
 /** The task, if it is still being initialized in the message's generation. */
