@@ -24,7 +24,8 @@ export function* decideMove(context: Context, change: Change & { op: 'move' }): 
   const sent = filled(change.row, old);
   const both = [key, to];
 
-  if (local.row !== null && !local.unseen && there.row === null && !there.unseen) {
+  const isFree = !local.unseen && there.row === null && !there.unseen; // rule: move-clean
+  if (local.row !== null && isFree) {
     const from = { key, row: local.row };
     const row = filled(sent, local.row);
     const placed = yield* place(context, { op: 'update', key: to, row, from, write: sent, contested: false });
@@ -52,7 +53,7 @@ export function* decideMove(context: Context, change: Change & { op: 'move' }): 
   }
   if (!isComplete(row)) {
     if (local.row !== null) yield { do: 'delete', key };
-    yield* publish(context, [key]);
+    yield* publish(context, [key]); // rule: move-old-outcome
     return yield* ask(context, { ...moving, local: there });
   }
 
@@ -70,7 +71,7 @@ export function* decideMove(context: Context, change: Change & { op: 'move' }): 
   const target = { op: 'update', key: to, row, from, write: row, contested: there.row !== null } as const;
   const vacates = there.row !== null && local.row !== null;
   yield* place(context, vacates ? { ...target, vacated: key } : target);
-  yield* publish(context, both);
+  yield* publish(context, both); // rule: move-outcome
 }
 
 const withKey = (context: Context, row: Row, from: Row): Row =>

@@ -33,7 +33,7 @@ export function* decide(change: Change, context: Context): Steps {
     case 'truncate-row':
       return yield* decideTruncate(context, change.key);
     case 'pull':
-      if (context.publish) yield { do: 'outcome', key: change.key, pull: change.id };
+      if (context.publish) yield { do: 'outcome', key: change.key, pull: change.id }; // rule: pull-outcome
       return;
     case 'answer':
       return yield* decideAnswer(context, change.key, change.row);
@@ -49,7 +49,7 @@ function* decideInsert(context: Context, key: Key, row: Row): Steps {
     return;
   }
   const placed = yield* place(context, { op: 'insert', key, row, from: null, write: row, contested: false });
-  if (placed !== 'placed' || local.unseen) yield* publish(context, [key]);
+  if (placed !== 'placed' || local.unseen) yield* publish(context, [key]); // rule: open-key-outcome
 }
 
 function* decideUpdate(context: Context, key: Key, row: Row, base: Row | null): Steps {
@@ -74,7 +74,7 @@ function* write(
   const from = { key, row: local.row! };
   const placed = yield* place(context, { op: 'update', key, row, from, write: change.row, contested: false });
   if (placed === 'lost') yield* addIncrements(context, key, base, change.row, local.row!);
-  if (placed !== 'placed' || always) yield* publish(context, [key]);
+  if (placed !== 'placed' || always) yield* publish(context, [key]); // rule: lost-outcome
 }
 
 function* addIncrements(context: Context, key: Key, base: Row | null, row: Row, local: Row): Steps {
@@ -101,7 +101,7 @@ function* settle(context: Context, meeting: Meeting): Steps {
     const placed = yield* place(context, { op, key, row: won, from, write: won, contested: true });
     if (placed === 'lost') yield* addIncrements(context, key, base, row, local.row!);
   }
-  yield* publish(context, [key]);
+  yield* publish(context, [key]); // rule: conflict-outcome
 }
 
 /** An update of a row that is gone, or never was here. */
@@ -112,7 +112,7 @@ function* updateMissing(context: Context, key: Key, row: Row, local: Local): Ste
   if (back && !isComplete(row)) return yield* ask(context, meeting);
   yield* report(context, meeting, back ? 'source' : 'destination');
   if (back) yield* place(context, { op: 'insert', key, row, from: null, write: row, contested: false });
-  yield* publish(context, [key]);
+  yield* publish(context, [key]); // rule: missing-outcome
 }
 
 function* decideDelete(context: Context, key: Key, base: Row | null): Steps {
@@ -120,7 +120,7 @@ function* decideDelete(context: Context, key: Key, base: Row | null): Steps {
   const meeting: Meeting = { kind: 'delete_origin_differs', key, row: null, base, local };
   if (local.row === null) {
     yield { do: 'log', entry: entryOf(context, { ...meeting, kind: 'delete_missing' }, 'nothing') };
-    if (local.unseen) yield* publish(context, [key]);
+    if (local.unseen) yield* publish(context, [key]); // rule: open-delete-outcome
     return;
   }
   if (local.unseen && !madeOnThis(base, local.row)) return yield* settleDelete(context, meeting);
@@ -132,7 +132,8 @@ function* decideTruncate(context: Context, key: Key): Steps {
   const local = yield* readKey(key);
   if (!local.unseen) {
     if (local.row !== null) yield { do: 'delete', key };
-  } else if (local.row === null) yield* publish(context, [key]);
+  } else if (local.row === null)
+    yield* publish(context, [key]); // rule: truncate-open-outcome
   else yield* settleDelete(context, { kind: 'truncate', key, row: null, base: null, local });
 }
 
@@ -147,7 +148,7 @@ function* settleDelete(context: Context, meeting: Meeting): Steps {
     const from = { key, row: local.row! };
     yield* place(context, { op: 'update', key, row: verdict.row, from, write: verdict.row, contested: true });
   }
-  yield* publish(context, [key]);
+  yield* publish(context, [key]); // rule: delete-outcome
 }
 
 /** The row that the arbiter had pulled: decided like a change, and always published, for it may be gone meanwhile. */
@@ -166,5 +167,5 @@ function* decideAnswer(context: Context, key: Key, row: Row | null): Steps {
       contested: false,
     });
   }
-  yield* publish(context, [key]);
+  yield* publish(context, [key]); // rule: answer-outcome
 }

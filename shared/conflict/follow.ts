@@ -32,21 +32,22 @@ function* followInsert(table: Table, key: Key, row: Row): Steps {
   const local = yield* readKey(key);
   const others = yield* readOthers(table, key, row, null);
   if (local.row === null && others.length === 0) yield { do: 'insert', row };
-  else yield* pull(key, [local, ...others]);
+  else yield* pull(key, [local, ...others]); // rule: insert-pull
 }
 
 function* followUpdate(table: Table, key: Key, row: Row): Steps {
   const local = yield* readKey(key);
-  if (local.row === null || local.unseen) return yield* pull(key, [local]);
+  if (local.row === null || local.unseen) return yield* pull(key, [local]); // rule: follow-unseen
   const others = yield* readOthers(table, key, filled(row, local.row), local.row);
   if (others.length === 0) yield { do: 'update', key, row };
-  else yield* pull(key, others);
+  else yield* pull(key, others); // rule: collision-pull
 }
 
 function* followDelete(key: Key): Steps {
   const local = yield* readKey(key);
   if (local.row === null) return;
-  if (local.unseen) yield* pull(key, [local]);
+  if (local.unseen)
+    yield* pull(key, [local]); // rule: follow-delete-unseen
   else yield { do: 'delete', key };
 }
 
@@ -58,12 +59,12 @@ function* followMove(table: Table, change: Change & { op: 'move' }): Steps {
   const others = local.row === null ? [] : yield* readOthers(table, key, filled(row, local.row), local.row);
   if (local.row !== null && !local.unseen && there.row === null && others.length === 0) {
     yield { do: 'update', key, row };
-    if (!isComplete(row)) yield* pull(to, []);
+    if (!isComplete(row)) yield* pull(to, []); // rule: key-pull
     return;
   }
   const met = [local, there, ...others];
-  yield* pull(key, met);
-  yield* pull(to, met);
+  yield* pull(key, met); // rule: move-pull-old
+  yield* pull(to, met); // rule: move-pull-new
 }
 
 function* followOutcome(table: Table, change: Change & { op: 'outcome' }): Steps {
@@ -73,11 +74,11 @@ function* followOutcome(table: Table, change: Change & { op: 'outcome' }): Steps
   const answers = change.pull !== null && local.pull?.id === change.pull;
   if (answers) yield { do: 'close', key };
   if ((local.row !== null && local.unseen) || others.some((other) => other.unseen))
-    return yield* pull(key, [local, ...others]);
+    return yield* pull(key, [local, ...others]); // rule: outcome-pull
   if (row === null) return yield* followAbsence(local, answers);
   for (const other of others) {
     yield { do: 'delete', key: other.key };
-    yield* pull(other.key, []);
+    yield* pull(other.key, []); // rule: displaced-pull
   }
   yield local.row === null ? { do: 'insert', row } : { do: 'update', key, row };
 }
@@ -90,7 +91,7 @@ function* followOutcome(table: Table, change: Change & { op: 'outcome' }): Steps
 function* followAbsence(local: Local, answers: boolean): Steps {
   if (local.row !== null && local.outside) return;
   if (local.row !== null) yield { do: 'delete', key: local.key };
-  if (local.row !== null || (answers && local.pull?.skipped)) yield* pull(local.key, []);
+  if (local.row !== null || (answers && local.pull?.skipped)) yield* pull(local.key, []); // rule: absence-pull
 }
 
 /** Asks the arbiter for a key, and keeps which rows were in the way: all of them, the answer will have seen them. */

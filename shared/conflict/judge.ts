@@ -107,5 +107,5 @@ export function* ask(context: Context, meeting: Meeting): Steps {
     entry: entryOf(context, meeting, context.publish ? 'asked' : 'incomplete'),
   };
   yield step;
-  if (context.publish) yield { do: 'pull', key: meeting.key, met: [] };
+  if (context.publish) yield { do: 'pull', key: meeting.key, met: [] }; // rule: ask
 }

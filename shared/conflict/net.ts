@@ -55,14 +55,14 @@ export const netChanges = <C extends SourceChange>(changes: readonly C[]): NetCh
       runs.set(change.table, table);
     }
     if (change.op === 'truncate') {
-      table.clear();
+      table.clear(); // rule: net-truncate
       out.push(entry(change, true, null));
       continue;
     }
     const { key } = change;
     if (change.op !== 'insert' && change.op !== 'update' && change.op !== 'delete') {
-      table.delete(key);
-      if (change.to !== undefined) table.delete(change.to);
+      table.delete(key); // rule: net-control
+      if (change.to !== undefined) table.delete(change.to); // rule: net-move
       out.push(entry(change, true, null));
       continue;
     }
@@ -77,7 +77,7 @@ export const netChanges = <C extends SourceChange>(changes: readonly C[]): NetCh
       out.push(started);
     } else if (run.op === 'delete' || change.op === 'insert') {
       table.delete(key);
-      out.push(entry(change, true, null));
+      out.push(entry(change, true, null)); // rule: net-came-back
     } else if (run.op === 'insert' && change.op === 'delete') {
       run.gone = true;
       dropped = true;

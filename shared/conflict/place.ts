@@ -37,7 +37,7 @@ export function* place(context: Context, target: Target): Steps<'placed' | 'disp
   for (const other of others) {
     yield* report(context, meetingWith(target, other, others.length), 'source');
     yield { do: 'delete', key: other.key };
-    yield* publish(context, [other.key]);
+    yield* publish(context, [other.key]); // rule: displaced-outcome
   }
   if (target.vacated !== undefined) yield { do: 'delete', key: target.vacated };
   yield from === null ? { do: 'insert', row } : { do: 'update', key: from.key, row: target.write };

@@ -75,7 +75,7 @@ export const widenXid = (xid: number, near: bigint): bigint => {
 };
 
 /** True if the transaction with this 64-bit xid was seen. */
-export const hasSeen = (seen: Seen, xid: bigint): boolean => xid < seen.floor || hasXid(seen.xids, xid);
+export const hasSeen = (seen: Seen, xid: bigint): boolean => xid < seen.floor || hasXid(seen.xids, xid); // rule: set-not-mark
 
 /** Where the xids that may be unseen lie: offsets from the floor below `span`; `everything` is the alert's case. */
 const intervalOf = (seen: Seen, next: bigint): { span: bigint; everything: boolean } => {
@@ -96,10 +96,10 @@ export const seesNothing = (seen: Seen, next: bigint): boolean => intervalOf(see
 export const isUnseen = (xmin: number, seen: Seen, own: XidRanges, next: bigint): boolean => {
   const { span, everything } = intervalOf(seen, next);
   if (everything) return true;
-  const offset = BigInt.asUintN(32, BigInt(xmin) - seen.floor);
+  const offset = BigInt.asUintN(32, BigInt(xmin) - seen.floor); // rule: modulo
   if (offset >= span) return false;
   const xid = seen.floor + offset;
-  return !hasXid(seen.xids, xid) && !hasXid(own, xid);
+  return !hasXid(seen.xids, xid) && !hasXid(own, xid); // rule: unseen-by-set
 };
 
 /**

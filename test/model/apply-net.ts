@@ -43,7 +43,7 @@ const applyStretch = (executor: Executor, stretch: readonly NetChange<Incoming>[
       for (const net of stretch) {
         if (net.op !== op) continue;
         // what is left over of a key takes its later operation with it
-        if (!leftKeys.has(net.key) && plainly(executor, net, guard)) continue;
+        if (!leftKeys.has(net.key) && plainly(executor, net, guard)) continue; // rule: left-keys
         leftKeys.add(net.key);
         left.add(net);
       }
@@ -62,8 +62,8 @@ const applyStretch = (executor: Executor, stretch: readonly NetChange<Incoming>[
 
 /** The fast path's WHERE: true if the row is as planned, and written. */
 const plainly = (executor: Executor, net: NetChange<Incoming>, guard: Seen | undefined): boolean => {
-  const { first, last } = net;
-  const local = executor.localOf(net.key, guard ?? first.seen);
+  const { last } = net;
+  const local = executor.localOf(net.key, guard ?? seenOf(net));
   if (net.op === 'insert') {
     if (local.row !== null || local.unseen) return false;
     executor.writePlanned(last, net.row);
@@ -77,13 +77,16 @@ const plainly = (executor: Executor, net: NetChange<Incoming>, guard: Seen | und
 
 const exactly = (executor: Executor, net: NetChange<Incoming>): void => {
   const originals = originalsOf(net);
-  const { first, last } = net;
-  const change: Incoming = { ...last, op: net.op, row: net.row, old: net.old, seen: first.seen };
+  const { last } = net;
+  const change: Incoming = { ...last, op: net.op, row: net.row, old: net.old, seen: seenOf(net) };
   executor.applyExactly(
     change,
     originals.map((original) => original.position),
   );
 };
+
+/** What counts as seen for a run: what its first author had seen. */
+const seenOf = (net: NetChange<Incoming>): Seen => net.first.seen;
 
 /** The original changes, in the order of the source. */
 const replay = (executor: Executor, stretch: readonly NetChange<Incoming>[]): void => {

@@ -14,7 +14,7 @@ import { beginXid, type Database, snapshotOf, type WalChange } from './database.
 import { Executor, type Incoming, Stopped } from './executor.ts';
 import type { Random } from './random.ts';
 import type { Scenario } from './scenario.ts';
-import { insertMeanwhile, tick } from './writes.ts';
+import { tick, writeMeanwhile } from './writes.ts';
 
 /** Choices of a person, by position and key, for conflicts that stopped the task. */
 export type Choices = Map<string, 'source' | 'destination'>;
@@ -52,7 +52,9 @@ export const applyMessages = (
   state.progress = seenText(seen);
 
   const executor = new Executor(delivery, xid);
-  const incoming = admitted.flatMap(incomingOf).map((change, order) => ({ ...change, order }));
+  const incoming = admitted
+    .flatMap((sent) => incomingOf(sent, admitted.at(-1)!.seen))
+    .map((change, order) => ({ ...change, order }));
   try {
     if (scenario.netting) applyNet(executor, incoming, random);
     else for (const change of incoming) executor.applyExactly(change);
@@ -68,7 +70,7 @@ export const applyMessages = (
     return 'crashed';
   }
   if (scenario.writes === 'all' && random.chance(0.3))
-    insertMeanwhile(database, scenario, random, executor.touched);
+    writeMeanwhile(database, scenario, random, executor.touched);
   database.wal.push({ kind: 'applied', xid, commit: database.clock, changes, progress: state.progress });
   delivery.conflicts.push(...executor.conflicts);
   return 'committed';
@@ -80,9 +82,9 @@ const admit = (watermark: number, messages: readonly Message[], epoch: number): 
   let last = watermark;
   for (const message of messages) {
     if (message.epoch < epoch) continue;
-    if (message.previous > last) return admitted.length > 0 ? admitted : 'gap';
+    if (message.previous > last) return admitted.length > 0 ? admitted : 'gap'; // rule: gap
     for (const transaction of message.transactions) {
-      if (transaction.position <= last) continue;
+      if (transaction.position <= last) continue; // rule: watermark
       last = transaction.position;
       admitted.push(transaction);
     }
@@ -96,12 +98,15 @@ const seenAfter = (seen: Seen, transactions: readonly Sent[]): Seen => {
   for (const { xid, time, floor, next } of transactions) {
     const one: SeenTransaction = { xid: widenXid(xid, after.next), time };
     after = withTransactions(after, [one]);
-    if (floor !== undefined && next !== undefined) after = withFloor(after, floor, next);
+    if (floor !== undefined && next !== undefined) after = withFloor(after, floor, next); // rule: floor-of-heartbeat
   }
   return after;
 };
 
-const incomingOf = ({ position, time, seen, changes }: Sent): Omit<Incoming, 'order'>[] => {
-  const parsed = parseSeen(seen);
+const incomingOf = (
+  { position, time, seen, changes }: Sent,
+  _batchSeen: string,
+): Omit<Incoming, 'order'>[] => {
+  const parsed = parseSeen(seen); // rule: own-seen-state
   return changes.map((change) => ({ ...change, position, time, seen: parsed }));
 };

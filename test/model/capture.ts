@@ -60,7 +60,7 @@ export class Capture {
     const transactions: Sent[] = [];
     for (; count > 0 && !this.isAtEnd; count--) {
       const entry = this.database.wal[this.position]!;
-      if (entry.progress !== undefined) this.seen = parseSeen(entry.progress);
+      if (entry.progress !== undefined) this.seen = parseSeen(entry.progress); // rule: progress-in-stream
       const newest = this.seen.time > this.newest ? this.seen.time : this.newest;
       this.newest = hybridTime(entry.commit, newest);
       if (entry.kind !== 'applied' || entry.changes.length > 0) transactions.push(this.send(entry));
@@ -86,7 +86,7 @@ export class Capture {
     this.position = this.saved.position;
     this.previous = this.saved.previous;
     this.newest = this.saved.newest;
-    this.seen = parseSeen(this.saved.seen);
+    this.seen = parseSeen(this.saved.seen); // rule: saved-seen
     this.history = [this.saved];
   }
 

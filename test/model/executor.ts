@@ -66,13 +66,13 @@ export class Executor {
     const isOpen = open !== undefined && !hasSeen(seen, open);
     const pull = outcome?.op === 'outcome' ? this.state.pulls.get(outcome.key) : undefined;
     const answered = pull !== undefined && pull.id === outcome?.id;
-    const met = answered && version !== undefined && pull.met.includes(version.xmin);
+    const met = answered && version !== undefined && pull.met.includes(version.xmin); // rule: met
     const newer =
       !met && version !== undefined && isUnseen(version.xmin, seen, this.state.own, database.nextXid);
     return {
       key: [key],
       row: version?.row ?? null,
-      unseen: newer || isOpen,
+      unseen: newer || isOpen, // rule: open-is-unseen
       unsure:
         version !== undefined &&
         newer &&
@@ -197,7 +197,7 @@ export class Executor {
     const open = state.pulls.get(key);
     if (this.isArbiter) state.open.set(key, this.xid);
     else if (open !== undefined) {
-      state.pulls.set(key, { ...open, skipped: true });
+      state.pulls.set(key, { ...open, skipped: true }); // rule: skipped
       return;
     } else
       state.pulls.set(key, {

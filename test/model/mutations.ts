@@ -1,7 +1,156 @@
-export const findMutation = (rule: string): string => rule;
+import { spawn } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A rule of the protocol, the line that holds it (marked there with `// rule: name`), and that line without it. */
+export type Mutation = {
+  readonly rule: string;
+  readonly file: string;
+  /** Replaces a part of the marked line; without, the line is removed. */
+  readonly edit?: readonly [from: string, to: string];
+  /** What must be seen without the rule; `diverged` if not given. */
+  readonly shows?: 'diverged' | 'lost' | 'talks';
+};
+
+const decide = 'shared/conflict/decide.ts';
+const follow = 'shared/conflict/follow.ts';
+const net = 'shared/conflict/net.ts';
+const seen = 'shared/conflict/seen.ts';
+
+/** Every guard, to be removed in turn. The last ones are rules of the data path, which the model has copies of. */
+export const mutations: readonly Mutation[] = [
+  { rule: 'conflict-outcome', file: decide },
+  { rule: 'missing-outcome', file: decide },
+  { rule: 'delete-outcome', file: decide },
+  { rule: 'answer-outcome', file: decide },
+  { rule: 'lost-outcome', file: decide, edit: ["placed !== 'placed' || always", 'always'] },
+  { rule: 'open-key-outcome', file: decide, edit: [' || local.unseen', ''] },
+  { rule: 'open-delete-outcome', file: decide },
+  { rule: 'truncate-open-outcome', file: decide, edit: ['yield* publish(context, [key])', ''] },
+  { rule: 'pull-outcome', file: decide },
+  { rule: 'displaced-outcome', file: 'shared/conflict/place.ts' },
+  { rule: 'ask', file: 'shared/conflict/judge.ts' },
+  { rule: 'move-clean', file: 'shared/conflict/decide-move.ts', edit: ['!local.unseen && ', ''] },
+  { rule: 'move-old-outcome', file: 'shared/conflict/decide-move.ts' },
+  { rule: 'move-outcome', file: 'shared/conflict/decide-move.ts' },
+  { rule: 'insert-pull', file: follow },
+  { rule: 'follow-unseen', file: follow, edit: [' || local.unseen', ''] },
+  { rule: 'follow-delete-unseen', file: follow, edit: ['yield* pull(key, [local])', ''] },
+  { rule: 'collision-pull', file: follow },
+  { rule: 'key-pull', file: follow },
+  { rule: 'move-pull-old', file: follow },
+  { rule: 'move-pull-new', file: follow },
+  { rule: 'outcome-pull', file: follow, edit: ['yield* pull(key, [local, ...others])', ''] },
+  { rule: 'displaced-pull', file: follow },
+  { rule: 'absence-pull', file: follow },
+  { rule: 'net-control', file: net },
+  { rule: 'net-move', file: net },
+  { rule: 'net-truncate', file: net },
+  {
+    rule: 'net-came-back',
+    file: net,
+    edit: [
+      'out.push(entry(change, true, null));',
+      'table.set(key, entry(change, false, null)); out.push(table.get(key)!);',
+    ],
+  },
+  { rule: 'set-not-mark', file: seen, edit: ['hasXid(seen.xids, xid)', 'xid < seen.next'] },
+  { rule: 'unseen-by-set', file: seen, edit: ['!hasXid(seen.xids, xid)', 'xid >= seen.next'] },
+  {
+    rule: 'modulo',
+    file: seen,
+    edit: ['BigInt.asUintN(32, BigInt(xmin) - seen.floor)', 'BigInt(xmin) - seen.floor'],
+  },
+  { rule: 'floor-of-heartbeat', file: 'test/model/apply.ts', edit: ['floor, next)', 'next, next)'] },
+  { rule: 'open-is-unseen', file: 'test/model/executor.ts', edit: [' || isOpen', ''] },
+  {
+    rule: 'met',
+    file: 'test/model/executor.ts',
+    edit: ['answered && version', 'false && version'],
+    shows: 'talks',
+  },
+  { rule: 'skipped', file: 'test/model/executor.ts' },
+  { rule: 'watermark', file: 'test/model/apply.ts' },
+  { rule: 'gap', file: 'test/model/apply.ts' },
+  { rule: 'own-seen-state', file: 'test/model/apply.ts', edit: ['parseSeen(seen)', 'parseSeen(_batchSeen)'] },
+  { rule: 'left-keys', file: 'test/model/apply-net.ts', edit: ['!leftKeys.has(net.key) && ', ''] },
+  {
+    rule: 'saved-seen',
+    file: 'test/model/capture.ts',
+    edit: ['this.saved.seen', 'this.database.state.progress'],
+  },
+  {
+    rule: 'progress-in-stream',
+    file: 'test/model/capture.ts',
+    edit: ['parseSeen(entry.progress)', 'parseSeen(this.database.state.progress)'],
+  },
+];
+
+export const findMutation = (rule: string): Mutation => {
+  const found = mutations.find((mutation) => mutation.rule === rule);
+  if (found === undefined)
+    throw new Error(`--without is one of ${mutations.map((mutation) => mutation.rule).join(', ')}`);
+  return found;
+};
+
+export type MutatedResult = { readonly runs: number; readonly failed: number; readonly first: string };
+
+const root = join(import.meta.dirname, '../..');
+
+/** Runs the model on a copy of the code without a rule; stops at the first failed run unless all are wanted. */
 export const runMutated = async (
-  _m: string,
-  _r: number,
-  _s: number,
-  _l: boolean,
-): Promise<{ failed: number }> => ({ failed: 0 });
+  mutation: Mutation,
+  runs: number,
+  seed: number,
+  all = false,
+): Promise<MutatedResult> => {
+  const folder = await mkdtemp(join(tmpdir(), 'pgtwin-model-'));
+  try {
+    for (const part of ['shared/conflict', 'shared/errors', 'test/model'])
+      await cp(join(root, part), join(folder, part), { recursive: true });
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+    const file = join(folder, mutation.file);
+    await writeFile(file, without(mutation, await readFile(file, 'utf8')));
+    return await runModel(folder, runs, seed, all);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+};
+
+/** The source text without the rule. Throws if the marked line is not there as expected. */
+export const without = (mutation: Mutation, text: string): string => {
+  const lines = text.split('\n');
+  const marked = lines.flatMap((line, index) => (line.endsWith(`// rule: ${mutation.rule}`) ? [index] : []));
+  if (marked.length !== 1)
+    throw new Error(`${mutation.file} has ${marked.length} lines of rule ${mutation.rule}`);
+  const line = lines[marked[0]!]!;
+  const edited =
+    mutation.edit === undefined ? emptied(line) : line.replace(mutation.edit[0], () => mutation.edit![1]);
+  if (edited === line) throw new Error(`the line of rule ${mutation.rule} is not as expected: ${line}`);
+  lines[marked[0]!] = edited;
+  return lines.join('\n');
+};
+
+/** A branch keeps its place with an empty statement. */
+const emptied = (line: string): string =>
+  /^\s*(else|if) /.test(line) ? line.replace(/^(\s*)else .*/, '$1else ;').replace(/^(\s*)if .*/, '$1') : '';
+
+const runModel = (folder: string, runs: number, seed: number, all: boolean): Promise<MutatedResult> =>
+  new Promise((resolve, reject) => {
+    const options = [String(runs), '--seed', String(seed), ...(all ? [] : ['--stop'])];
+    const child = spawn(process.execPath, [join(folder, 'test/model/main.ts'), ...options], { cwd: folder });
+    let out = '';
+    let errors = '';
+    child.stdout.on('data', (part) => (out += part));
+    child.stderr.on('data', (part) => (errors += part));
+    child.on('error', reject);
+    child.on('close', () => {
+      const lines = out.trim().split('\n');
+      const last = lines.at(-1) ?? '';
+      if (!last.startsWith('{')) return reject(new Error(errors || 'the model said nothing'));
+      const { runs: done, failed } = JSON.parse(last) as { runs: number; failed: number };
+      resolve({ runs: done, failed, first: lines.length > 1 ? lines[0]! : '' });
+    });
+  });

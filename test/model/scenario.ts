@@ -21,6 +21,8 @@ export type Scenario = {
   readonly faults: boolean;
   readonly netting: boolean;
   readonly truncates: boolean;
+  /** Rows come and go more often than they change. */
+  readonly churn: boolean;
   /** The first xids of both sides; near 2^32 in many runs. */
   readonly firstXids: readonly [bigint, bigint];
   /** False: the captures start without any state, everything is unseen. */
@@ -50,6 +52,7 @@ export const scenarioOf = (random: Random, policy: PolicyChoice): Scenario => {
     faults: random.chance(0.6),
     netting: random.chance(0.7),
     truncates: random.chance(0.4),
+    churn: random.chance(0.4),
     firstXids: [firstXid(random), firstXid(random)],
     startsSeen: writes === 'turns' || random.chance(0.9),
   };

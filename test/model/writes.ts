@@ -28,7 +28,7 @@ export const localTransaction = (
   const write = new LocalWrite(database, scenario, random, xid);
   if (scenario.writes === 'counters') write.count(ledger);
   else if (scenario.writes === 'columns') write.ownColumn(ledger);
-  else if (scenario.truncates && random.chance(0.05)) write.truncate();
+  else if (scenario.truncates && random.chance(scenario.churn ? 0.15 : 0.05)) write.truncate();
   else for (let i = random.pick([1, 1, 1, 2, 3]); i > 0; i--) write.something();
   if (write.changes.length > 0)
     database.wal.push({ kind: 'local', xid, commit: database.clock, changes: write.changes });
@@ -59,18 +59,23 @@ export const tick = (database: Database, scenario: Scenario, random: Random): vo
   if (scenario.clockSteps && random.chance(0.05)) database.clock += BigInt(random.below(2000) - 1000);
 };
 
-/** A write of one untouched key while an apply transaction is under way: it commits first, apply has not read it. */
-export const insertMeanwhile = (
+/**
+ * A write of one untouched key while an apply transaction is under way: it commits first, though its xid is the higher
+ * one, and apply has read neither the row nor that there is one.
+ */
+export const writeMeanwhile = (
   database: Database,
   scenario: Scenario,
   random: Random,
   touched: Set<string>,
 ): void => {
+  const free = scenario.keys.filter((key) => !touched.has(key));
+  if (free.length === 0) return;
   const xid = beginXid(database);
   const write = new LocalWrite(database, scenario, random, xid);
-  const free = scenario.keys.filter((key) => !touched.has(key) && !database.state.rows.has(key));
-  if (free.length === 0) return;
-  write.insert(random.pick(free), true);
+  const key = random.pick(free);
+  if (database.state.rows.has(key)) write.mark(key);
+  else write.insert(key, true);
   database.wal.push({ kind: 'local', xid, commit: database.clock, changes: write.changes });
 };
 
@@ -92,7 +97,7 @@ class LocalWrite {
     const { random, scenario } = this;
     const key = random.pick(scenario.keys);
     const there = this.database.state.rows.has(key);
-    const what = random.below(12);
+    const what = scenario.churn ? random.pick([0, 0, 0, 3, 3, 8, 8, 9, 9, 10, 11]) : random.below(12);
     if (what < 3) {
       if (!there) this.insert(key);
     } else if (!there) return;
@@ -107,7 +112,7 @@ class LocalWrite {
   }
 
   insert(key: string, plain = false): void {
-    const row = [key, this.mark(), this.mark(), '0', null, null];
+    const row = [key, this.newValue(), this.newValue(), '0', null, null];
     if (!plain) for (const column of [columns.u, columns.v]) row[column] = this.freeValue(column, key);
     this.put(row);
     this.changes.push({ op: 'insert', table: 0, key, row });
@@ -121,11 +126,19 @@ class LocalWrite {
     const row = [...old];
     for (const column of changed) {
       if (column === columns.n) row[column] = String(Number(row[column]) + 1 + this.random.below(5));
-      else if (column === columns.x || column === columns.y) row[column] = this.mark();
+      else if (column === columns.x || column === columns.y) row[column] = this.newValue();
       else row[column] = this.freeValue(column, key) ?? null;
     }
     this.put(row);
     this.changes.push({ op: 'update', table: 0, key, row: this.sent(row, old), ...this.oldOf(old) });
+  }
+
+  /** Changes one column that is in no unique key. */
+  mark(key: string): void {
+    const old = this.database.state.rows.get(key)!.row;
+    const row = old.map((value, column) => (column === columns.x ? this.newValue() : value));
+    this.put(row);
+    this.push('update', key, row, old);
   }
 
   delete(key: string): void {
@@ -141,7 +154,7 @@ class LocalWrite {
     const old = this.database.state.rows.get(key)!.row;
     const row = [...old];
     row[columns.id] = to;
-    if (this.random.chance(0.5)) row[columns.x] = this.mark();
+    if (this.random.chance(0.5)) row[columns.x] = this.newValue();
     this.database.state.rows.delete(key);
     this.put(row);
     this.changes.push({ op: 'move', table: 0, key, to, row: this.sent(row, old), ...this.oldOf(old) });
@@ -179,7 +192,7 @@ class LocalWrite {
       const by = this.random.below(9) - 3;
       const row = [...old];
       row[columns.n] = String(Number(old[columns.n]) + by);
-      if (this.random.chance(0.3)) row[columns.x] = this.mark();
+      if (this.random.chance(0.3)) row[columns.x] = this.newValue();
       ledger.count(key, by);
       this.put(row);
       this.push('update', key, row, old);
@@ -192,7 +205,7 @@ class LocalWrite {
     const old = this.database.state.rows.get(key)!.row;
     const column = this.database.side === 'a' ? columns.x : columns.y;
     const row = [...old];
-    row[column] = this.mark();
+    row[column] = this.newValue();
     ledger.last(key, column, row[column]!);
     this.put(row);
     this.push('update', key, row, old);
@@ -231,7 +244,7 @@ class LocalWrite {
   }
 
   private marks = 0;
-  private mark(): string {
+  private newValue(): string {
     return `${this.database.side}${this.xid & 0xffffn}.${this.marks++}`;
   }
 }
