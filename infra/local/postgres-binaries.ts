@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -85,8 +85,9 @@ async function copyWithinReach(binDir: string): Promise<string> {
   const { version } = JSON.parse(await readFile(join(root, '..', 'package.json'), 'utf8').catch(() => '{}'));
   const copy = join(tmpdir(), `pgtwin-postgres-${version ?? 'local'}-${process.arch}`);
   if (!existsSync(copy)) {
-    const unfinished = `${copy}.${process.pid}`;
-    await mkdir(unfinished, { mode: 0o755 });
+    // Two servers of one process start at the same time: each makes a copy of its own.
+    const unfinished = await mkdtemp(`${copy}.`);
+    await chmod(unfinished, 0o755);
     await cp(root, unfinished, { recursive: true, verbatimSymlinks: true });
     // Another process may have been faster: its copy is as good.
     await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true, force: true }));
