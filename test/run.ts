@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { dockerAnswers } from '../localstack/docker.ts';
 import { findJava, findPython } from '../localstack/prerequisites.ts';
 import { asPgtwinError } from '../shared/errors/pgtwin-error.ts';
+import { countsOf } from './support/vitest-report.ts';
 
 /**
  * What `npm test` runs. The last line is `N passed, N failed`: the tests of all vitest projects, and one each for the
@@ -108,17 +109,6 @@ function lackingForLocalStack(): string | undefined {
     return undefined;
   } catch (error) {
     return asPgtwinError(error).message;
-  }
-}
-
-function countsOf(report: string): { passed: number; failed: number; skipped: number } {
-  try {
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(
-      readFileSync(report, 'utf8'),
-    );
-    return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
-  } catch {
-    return { passed: 0, failed: 0, skipped: 0 }; // ended before it could report
   }
 }
 
