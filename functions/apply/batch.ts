@@ -189,7 +189,11 @@ async function attempt(
       return await inTransaction(session, async () => {
         const progress = await lockOrRefuse(options);
         const { header, numbers, gap } = admit(progress, units, piece);
-        if (gap !== undefined) await noteGap(session, gap);
+        if (gap !== undefined) {
+          const came = units.map((u) => `${u.header.epoch}: ${u.header.previous} to ${u.header.last}`);
+          log.warn('messages are missing', { watermark: progress.position, came });
+          await noteGap(session, gap);
+        }
         if (numbers.length === 0) return nothing(gap !== undefined);
         const writer = new BatchWriter(session, settings, progress, copied);
         const transactions = numbers.map((n) => decoded.transactions[n]!);

@@ -233,7 +233,11 @@ export class Platform {
         }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, QUEUE_POLL_MS);
-        signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+        const wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        signal.addEventListener('abort', wake, { once: true });
       });
     }
     sqs.destroy();
