@@ -150,7 +150,8 @@ export const seenText = (seen: Seen): string => {
   return `1:${seen.floor.toString(36)}:${seen.next.toString(36)}:${seen.time.toString(36)}:${parts.join(',')}`;
 };
 
-const textPattern = /^1:([0-9a-z]{1,13}):([0-9a-z]{1,13}):([0-9a-z]{1,13}):([0-9a-z,-]*)$/;
+const textPattern =
+  /^1:([0-9a-z]{1,13}):([0-9a-z]{1,13}):([0-9a-z]{1,13}):((?:[0-9a-z]{1,13}(?:-[0-9a-z]{1,13})?(?:,(?!$)|$))*)$/;
 
 /** The state that `seenText` wrote. Throws `message-malformed`. */
 export const parseSeen = (text: string): Seen => {
@@ -161,8 +162,8 @@ export const parseSeen = (text: string): Seen => {
   const xids: bigint[] = [];
   let last = floor;
   for (const part of match[4] === '' ? [] : match[4]!.split(',')) {
-    const [gap, length] = part.split('-');
-    const from = last + parse36(gap ?? '');
+    const [gap, length] = part.split('-') as [string, string?];
+    const from = last + parse36(gap);
     last = from + (length === undefined ? 1n : parse36(length));
     xids.push(from, last);
   }
@@ -172,8 +173,6 @@ export const parseSeen = (text: string): Seen => {
 const parse36 = (text: string): bigint => {
   const number = Number.parseInt(text, 36);
   if (Number.isSafeInteger(number)) return BigInt(number);
-  if (text === '')
-    throw new PgtwinError('message-malformed', { detail: 'The state of seen xids has an empty number.' });
   let value = 0n;
   for (const digit of text) value = value * 36n + BigInt(Number.parseInt(digit, 36));
   return value;

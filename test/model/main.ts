@@ -4,10 +4,10 @@ import { type PolicyChoice, policyChoices } from './scenario.ts';
 import { simulate } from './simulate.ts';
 
 /**
- * node test/model/main.ts RUNS [--seed N] [--policy NAME] [--without RULE] [--quiet]
+ * node test/model/main.ts RUNS [--seed N] [--policy NAME] [--without RULE] [--stop]
  *
  * Runs the model RUNS times from seed N on and says how many ended with two different databases. With RULE it runs a
- * copy of the product's code without that rule. Exit code 0 only if none failed.
+ * copy of the product's code without that rule. `--stop` ends at the first failed run. Exit code 0 only if none failed.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,7 +22,7 @@ const runs = Number(positionals[0] ?? '10000');
 const seed = Number(values.seed);
 
 if (values.without !== undefined) {
-  const result = await runMutated(findMutation(values.without), runs, seed, true);
+  const result = await runMutated(findMutation(values.without), runs, seed, !values.stop);
   console.log(JSON.stringify({ without: values.without, ...result }));
   process.exit(result.failed === 0 ? 0 : 1);
 }
