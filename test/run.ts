@@ -27,6 +27,7 @@ type Result = {
   readonly failed: number;
   readonly seconds: number;
   readonly note?: string;
+  readonly failures?: readonly string[];
 };
 
 /** One after the other, what stands in one stage side by side: for two cores, and two servers' worth of memory. */
@@ -93,11 +94,11 @@ async function runPart(part: Part, folder: string): Promise<Result> {
   const report = path.join(folder, `${part}.json`);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const problem = await stream(part, [bin('vitest/vitest.mjs'), 'run', '--project', part, ...reporters]);
-  const { passed, failed, skipped } = countsOf(report);
+  const { passed, failed, skipped, failures } = countsOf(report);
   if (passed + failed === 0) return finish(0, Math.max(1, skipped), problem ?? 'ran no test');
-  if (skipped > 0) return finish(passed, failed + skipped, `${skipped} did not run`);
-  if (problem && failed === 0) return finish(passed, 1, `${problem}, without a failed test`);
-  return finish(passed, failed);
+  if (skipped > 0) return { ...finish(passed, failed + skipped, `${skipped} did not run`), failures };
+  if (problem && failed === 0) return { ...finish(passed, 1, `${problem}, without a failed test`), failures };
+  return { ...finish(passed, failed), failures };
 }
 
 /** Said in one sentence before anything starts. */
@@ -145,9 +146,10 @@ function stream(part: Part, args: readonly string[]): Promise<string | undefined
 
 function summarize(results: readonly Result[]): void {
   console.log('\nSummary');
-  for (const { part, passed, failed, seconds, note } of results) {
+  for (const { part, passed, failed, seconds, note, failures = [] } of results) {
     const counts = `${passed} passed, ${failed} failed`.padEnd(24);
     console.log(`  ${part.padEnd(10)} ${counts} ${String(seconds).padStart(4)} s${note ? `  ${note}` : ''}`);
+    for (const failure of failures) console.log(`    failed: ${failure}`);
   }
   const sum = (of: (result: Result) => number): number =>
     results.reduce((total, each) => total + of(each), 0);
