@@ -45,6 +45,7 @@ const play = (steps: Steps, here: readonly Here[], gone: Partial<Local> = {}) =>
     unsure: false,
     time: found?.time ?? (found ? 5n : null),
     side: 'b',
+    pull: null,
     ...(found ? {} : gone),
   });
   const carryOut = (step: Step): Local | undefined => {
@@ -354,6 +355,7 @@ describe('the follower skips and pulls', () => {
       unsure: false,
       time: null,
       side: 'a',
+      pull: null,
       outside: true,
     };
     expect(steps.next(local).done).toBe(true);

@@ -26,7 +26,8 @@ export type SourceFacts = { readonly position: string; readonly time: bigint | n
  *   missing row as well. At the follower, an outcome that answers the open pull of its key has seen every version that
  *   this pull met (`met`): B had applied all that A committed before the pull, subtransactions too.
  * - `time`: of the version (an open outcome's, where it has one), or of the deletion where a tombstone is known.
- * - `pull`: at the follower, the key's open pull, and whether anything of the key was skipped since it was made.
+ * - `pull`: at the follower, the key's open pull (with what this transaction did to it), and whether anything of the key
+ *   was skipped since it was made; else null. Left out, no pull would ever be closed.
  * - `outside`: the row lies outside this side's own row filter.
  */
 export type Local = {
@@ -36,7 +37,7 @@ export type Local = {
   readonly unsure: boolean;
   readonly time: bigint | null;
   readonly side: Side;
-  readonly pull?: { readonly id: string; readonly skipped: boolean } | null;
+  readonly pull: { readonly id: string; readonly skipped: boolean } | null;
   readonly outside?: boolean;
 };
 

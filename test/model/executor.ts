@@ -174,6 +174,7 @@ export class Executor {
         unseen: false,
         unsure: false,
         time: null,
+        pull: null,
         side: this.delivery.database.side,
       };
     return this.readKey([owner]);
