@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
-import { openDatabase } from '../../test/support/database.ts';
-import { guardOf, isUnseen, nothingSeen, unseenSql, withFloor, withTransactions } from './seen.ts';
-import { addXids, noXids } from './xid-ranges.ts';
+import {
+  guardOf,
+  isUnseen,
+  nothingSeen,
+  unseenSql,
+  withFloor,
+  withTransactions,
+} from '../../shared/conflict/seen.ts';
+import { addXids, noXids } from '../../shared/conflict/xid-ranges.ts';
+import { openDatabase } from '../support/database.ts';
 
 test('the SQL guard and the rule agree, on both sides of a wrap', async () => {
   await using database = await openDatabase('a');
