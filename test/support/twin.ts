@@ -91,7 +91,7 @@ export type Twin = AsyncDisposable & {
   release(): Promise<void>;
 };
 
-export async function openTwin(on: TestPlatform, options: TwinOptions): Promise<Twin> {
+export async function openTwin(on: Pick<TestPlatform, 'call'>, options: TwinOptions): Promise<Twin> {
   const account = options.account ?? 'superuser';
   const a = await openDatabase('a', { schema: options.schema, account });
   const b = await openDatabase('b', { ...(options.both ? { schema: options.schema } : {}), account });

@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestDatabase } from '../support/database.ts';
+import { openStack, type TestStack } from '../support/stack.ts';
+import { openTwin, type Twin } from '../support/twin.ts';
+import { until } from '../support/wait.ts';
+
+let stack: TestStack;
+beforeAll(async () => {
+  // At the default level the functions say nothing of what goes well.
+  stack = await openStack({ applyTimeoutSeconds: '30', log: 'debug' });
+  stack.startCapture();
+});
+afterAll(() => stack?.[Symbol.asyncDispose]());
+
+/** In every value that a user could want kept to himself. */
+const secretWord = 'rosebud';
+const schema = /* sql */ `
+  create table item (id bigint primary key, owner text not null, note text, amount numeric(12, 2));
+  create table wide (id int primary key, payload text not null);
+  create table emptied (id int primary key, note text);
+  create table counter (id int primary key, n bigint not null);
+  insert into item select g, 'rosebud', 'row ' || g, g / 7.0 from generate_series(1, 4000) g;
+  insert into emptied select g, 'rosebud' from generate_series(1, 500) g;
+  insert into counter select g, 0 from generate_series(1, 8) g`;
+
+test('the life of a pair: copy, writes on both sides, pause, logs, release', async () => {
+  await using twin = await openTwin(stack, { schema, account: 'plain', through: stack.through });
+  const { a, b, pair } = twin;
+  expect(await twin.differences()).toEqual([]);
+  expect(await b.rows('select count(*)::int as n from item')).toEqual([{ n: 4000 }]);
+
+  await writeOnBothSides(twin);
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+  expect(await a.rows(shapeOfItems)).toEqual([{ n: 4199, moved: 1, a: 100, b: 100 }]);
+  expect(await b.rows('select count(*)::int as n from wide')).toEqual([{ n: 60_000 }]);
+  expect(await a.rows('select from emptied')).toEqual([]);
+  // The large transaction did not fit into a message.
+  expect((await stack.parts(`${pair}_f`)).length).toBeGreaterThan(1);
+
+  const writers = [openWriter(a, [1, 2]), openWriter(b, [3, 4])];
+  await twin.act('forward', 'pause');
+  await twin.reach('forward', 'Paused');
+  await Promise.all(writers.map((writer) => writer.more(50)));
+  await twin.act('forward', 'resume');
+  await twin.reach('forward', 'Running');
+  const counted = (await Promise.all(writers.map((writer) => writer.stop()))).flat();
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+  expect(await b.rows('select id, n::int from counter where id <= 4 order by id')).toEqual(counted);
+  expect(await twin.conflicts()).toEqual([]);
+
+  await logsOf(twin);
+  expect((await stack.holds(pair)).length).toBeGreaterThan(0);
+  await twin.release();
+  expect(await stack.holds(pair)).toEqual([]);
+});
+
+const shapeOfItems = /* sql */ `
+  select count(*)::int as n, count(*) filter (where id = 99001)::int as moved,
+    count(*) filter (where note = 'from a')::int as a, count(*) filter (where note = 'from b')::int as b
+  from item`;
+
+async function writeOnBothSides({ a, b }: Twin): Promise<void> {
+  await a.query(/* sql */ `
+    begin;
+    insert into item select g, 'rosebud', 'from a', null from generate_series(10001, 10100) g;
+    update item set amount = amount + 1 where id between 1 and 200;
+    delete from item where id = 300;
+    commit`);
+  await b.query(/* sql */ `
+    begin;
+    insert into item select g, 'rosebud', 'from b', 'NaN' from generate_series(20001, 20100) g;
+    update item set note = null where id between 3001 and 3100;
+    commit`);
+  // A change of the key, and a table emptied from the other side than it was filled from.
+  await a.query('update item set id = 99001 where id = 301');
+  await b.query('truncate emptied');
+  // Some 12 MB of which nothing compresses well, in one transaction.
+  await a.query(/* sql */ `
+    insert into wide select g, (select string_agg(md5(random()::text || part), '') from generate_series(1, 6) part where g > 0)
+    from generate_series(1, 60000) g`);
+  await b.query('insert into counter values (100, 7)');
+}
+
+/** Every line that the functions wrote is JSON, theirs name the task, and none holds what must stay secret. */
+async function logsOf({ a, b, pair }: Twin): Promise<void> {
+  for (const name of ['apply', 'copy'] as const) {
+    const text = name === 'apply' ? 'applied' : 'chunk copied';
+    const own = await until(`${name} to have logged "${text}"`, async () => {
+      const lines = await stack.logLines(name);
+      const written = lines.filter((line) => !/^(START|END|REPORT|INIT_START) /.test(line));
+      return written.some((line) => line.includes(`"${text}"`)) && written;
+    });
+    const entries = own.map((line) => JSON.parse(line) as Record<string, unknown>);
+    for (const entry of entries) expect(entry).toMatchObject({ area: name, task: expect.any(String) });
+    const tasks = new Set(entries.filter((entry) => entry['text'] === text).map((entry) => entry['task']));
+    expect([...tasks]).toContain(`${pair}_f`);
+    if (name === 'apply') expect([...tasks]).toContain(`${pair}_r`);
+  }
+  const everything = [
+    ...(await stack.logLines('apply')),
+    ...(await stack.logLines('copy')),
+    ...(await stack.logLines('api')),
+    ...stack.captureLines,
+  ].join('\n');
+  for (const secret of [secretWord, a.password, b.password]) expect(everything).not.toContain(secret);
+}
+
+test('a capture that is killed under writes, twice: every change arrives exactly once', async () => {
+  await using twin = await openTwin(stack, {
+    schema: /* sql */ `
+      create table counter (id int primary key, n bigint not null);
+      insert into counter select g, 0 from generate_series(1, 8) g`,
+    through: stack.through,
+  });
+  const { a, b } = twin;
+  const writers = [openWriter(a, [1, 2, 3, 4]), openWriter(b, [5, 6, 7, 8])];
+  const more = (count: number) => Promise.all(writers.map((writer) => writer.more(count)));
+  await more(100);
+  for (let kill = 0; kill < 2; kill++) {
+    await stack.killCapture();
+    await more(100);
+    const arrived = async () => {
+      const [row] = await b.rows<{ n: number }>('select sum(n)::int as n from counter where id <= 4');
+      return row?.n ?? 0;
+    };
+    const before = await arrived();
+    stack.startCapture();
+    await until('changes to arrive again', async () => (await arrived()) > before + 20);
+  }
+  const counted = (await Promise.all(writers.map((writer) => writer.stop()))).flat();
+  await twin.settle();
+  for (const side of [a, b])
+    expect(await side.rows('select id, n::int from counter order by id')).toEqual(counted);
+  expect(await twin.differences()).toEqual([]);
+  expect(await twin.conflicts()).toEqual([]);
+  await twin.release();
+  expect(await stack.holds(twin.pair)).toEqual([]);
+});
+
+/** Adds 1 to one of the counters per transaction until it is stopped, as fast as the database takes it. */
+function openWriter(side: TestDatabase, ids: readonly number[]) {
+  const counted = new Map(ids.map((id) => [id, 0]));
+  let total = 0;
+  let stopped = false;
+  const running = (async () => {
+    const client = await side.connect();
+    while (!stopped) {
+      const id = ids[total % ids.length]!;
+      await client.query('update counter set n = n + 1 where id = $1', [id]);
+      counted.set(id, counted.get(id)! + 1);
+      total += 1;
+    }
+  })();
+  return {
+    /** Waits until so many more transactions were committed. */
+    async more(count: number): Promise<void> {
+      const goal = total + count;
+      await Promise.race([running, until(`${count} more writes`, async () => total >= goal)]);
+    },
+    async stop(): Promise<{ id: number; n: number }[]> {
+      stopped = true;
+      await running;
+      return [...counted].map(([id, n]) => ({ id, n }));
+    },
+  };
+}
