@@ -1,6 +1,4 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
-import type { XidRanges } from '../../shared/conflict/xid-ranges.ts';
-import { addXids } from '../../shared/conflict/xid-ranges.ts';
 import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { isConnectionError } from '../../shared/postgres/sqlstate.ts';
@@ -12,6 +10,7 @@ import { destinationOf } from '../../shared/task/schema.ts';
 import { applyMessages, type BatchResult } from './batch.ts';
 import { readContext, type TaskContext } from './context.ts';
 import { failuresOf, groupRecords } from './failures.ts';
+import { noteGap } from './progress.ts';
 import { openSession, type Session } from './session.ts';
 
 export type ApplyDeps = {
@@ -26,7 +25,7 @@ export type ApplyDeps = {
 
 const CONTEXT_MS = 2_000;
 
-type Lane = { session: Session; copied: XidRanges; generation: number };
+type Lane = { session: Session; generation: number };
 
 /** The apply function's core: keeps connections and task settings between invocations of one process. */
 export class Apply {
@@ -71,7 +70,7 @@ export class Apply {
       if (result) log.debug?.('applied', { ...result, last: messages.at(-1)!.header.last });
       return messages.length;
     } catch (thrown) {
-      return this.#failed(group, task, records, messages.length, thrown, log);
+      return this.#failed(group, task, records, messages, thrown, log);
     }
   }
 
@@ -90,7 +89,6 @@ export class Apply {
       settings: context.settings,
       blobs,
       log,
-      copied: lane.copied,
     });
   }
 
@@ -98,7 +96,7 @@ export class Apply {
     group: string,
     task: string,
     records: readonly SQSRecord[],
-    readable: number,
+    messages: readonly Message[],
     thrown: unknown,
     log: Log,
   ): Promise<number> {
@@ -114,7 +112,11 @@ export class Apply {
     }
     lane?.session.forgetTables();
     this.#contexts.delete(task);
-    if (error.code === 'claim-check-missing') return readable;
+    if (error.code === 'claim-check-missing' && lane) {
+      // Put back, they would stand in front of their own cure: the slot still has what the parts had.
+      await noteGap(lane.session, messages.at(-1)!.header.epoch);
+      return messages.length;
+    }
     const { repository, clock, delay } = this.#deps;
     const input = error.rule.retry === 'never' ? 'give-up' : 'error';
     const at = clock.now().toISOString();
@@ -154,18 +156,7 @@ export class Apply {
       synchronousCommit: config.synchronousCommit,
       keyOf: (relation) => this.#contexts.get(task.id)?.keyOf(relation) ?? context.keyOf(relation),
     });
-    const copied = await session.client.query<{ xid: string }>(
-      /* sql */ `select xid from pgtwin.copy_chunk where task = $1 and generation = $2`,
-      [task.id, generation],
-    );
-    const lane = {
-      session,
-      generation,
-      copied: addXids(
-        [],
-        copied.rows.map((r) => BigInt(r.xid)),
-      ),
-    };
+    const lane = { session, generation };
     this.#lanes.set(group, lane);
     return lane;
   }

@@ -1,5 +1,4 @@
 import { parseSeen, type Seen } from '../../shared/conflict/seen.ts';
-import type { XidRanges } from '../../shared/conflict/xid-ranges.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { codeOf, isTransient, translate } from '../../shared/postgres/sqlstate.ts';
@@ -31,8 +30,6 @@ export type BatchOptions = {
   readonly settings: ApplySettings;
   readonly blobs: BlobStore;
   readonly log: Log;
-  /** Xids of copy transactions: apply's own as well. */
-  readonly copied: XidRanges;
 };
 
 /** Whole transactions of admitted messages, decoded: what one destination transaction may hold. */
@@ -182,7 +179,7 @@ async function attempt(
   decoded: DecodedChanges,
   seen: readonly Seen[],
 ): Promise<BatchResult | 'split'> {
-  const { session, settings, copied, log } = options;
+  const { session, settings, log } = options;
   const { mode } = piece;
   for (let tries = 1; ; tries++) {
     try {
@@ -195,7 +192,7 @@ async function attempt(
           await noteGap(session, gap);
         }
         if (numbers.length === 0) return nothing(gap !== undefined);
-        const writer = new BatchWriter(session, settings, progress, copied);
+        const writer = new BatchWriter(session, settings, progress);
         const transactions = numbers.map((n) => decoded.transactions[n]!);
         const seenBy = numbers.map((n) => writer.seenFloor(seen[n]!));
         const ownFloor = seenBy.at(-1)!.floor;
@@ -281,7 +278,7 @@ async function applyParts(message: Message, options: BatchOptions): Promise<Batc
 }
 
 async function writeParts({ header }: Message, options: BatchOptions, mode: Mode): Promise<BatchResult> {
-  const { session, blobs, settings, copied } = options;
+  const { session, blobs, settings } = options;
   const progress = await lockOrRefuse(options);
   const { numbers, gap } = admit(progress, [{ header, transactions: [{ position: header.last }] }], {
     from: 0,
@@ -289,7 +286,7 @@ async function writeParts({ header }: Message, options: BatchOptions, mode: Mode
   });
   if (gap !== undefined) await noteGap(session, gap);
   if (numbers.length === 0) return nothing(gap !== undefined);
-  const writer = new BatchWriter(session, settings, progress, copied);
+  const writer = new BatchWriter(session, settings, progress);
   const decoder = new RecordDecoder();
   const seen = writer.seenFloor(parseSeen(header.seen));
   for (const [n, part] of header.parts!.entries()) {

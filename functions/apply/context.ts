@@ -72,6 +72,7 @@ function settingsOf(
     opposite: oppositeTask(task.id),
     here,
     there,
+    arbiter: pair.arbiter,
     // Only what both tasks carry whole, in both directions, can be decided at one side.
     role: (table) => (config.decide === 'arbiter' && everything && mirrored.has(table.sql) ? role : 'alone'),
     settings,

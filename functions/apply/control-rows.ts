@@ -66,32 +66,53 @@ export function parseTextArray(text: string): (string | null)[] {
   return out;
 }
 
-/** A key whose outcome or pull the other side may not have seen, with the version that won. */
-export type OpenControl = { readonly xmin: number; readonly time: bigint | null; readonly side: Side | null };
+/** A control row that is kept here: an outcome, with the version that won, or a pull. */
+export type OpenControl = {
+  readonly id: string;
+  readonly xmin: number;
+  readonly time: bigint | null;
+  readonly side: Side | null;
+  readonly met: readonly string[];
+  readonly skipped: boolean;
+};
 
 const openSql = /* sql */ `
-  select relation, key, xmin::text as xmin, version_time, version_side from pgtwin.outcome where task = $1
+  select id::text, relation, key, xmin::text as xmin, version_time, version_side, null::text[] as met, false as skipped
+    from pgtwin.outcome where task = $1
   union all
-  select relation, key, xmin::text, null, null from pgtwin.pull where task = $1`;
+  select id::text, relation, key, xmin::text, null, null, met, skipped from pgtwin.pull where task = $1`;
 
-/** What this side, as arbiter, has published or asked and the other may not have seen yet, by relation and key. */
+/**
+ * The control rows kept here by relation and key: at the arbiter what it has published or asked and the other side may
+ * not have seen yet, at the follower its open pulls.
+ */
 export async function readOpenControls(
   client: Queryable,
   task: string,
 ): Promise<Map<string, Map<string, OpenControl[]>>> {
   const { rows } = await client.query<{
+    id: string;
     relation: string;
     key: string[];
     xmin: string;
     version_time: bigint | null;
     version_side: Side | null;
-  }>(openSql, [task]);
+    met: string[] | null;
+    skipped: boolean;
+  }>({ name: 'open-controls', text: openSql, values: [task] } as never);
   const open = new Map<string, Map<string, OpenControl[]>>();
   for (const r of rows) {
     const keys = open.get(r.relation) ?? new Map<string, OpenControl[]>();
     open.set(r.relation, keys);
     const list = keys.get(keyText(r.key)) ?? [];
-    list.push({ xmin: Number(r.xmin), time: r.version_time, side: r.version_side });
+    list.push({
+      id: r.id,
+      xmin: Number(r.xmin),
+      time: r.version_time,
+      side: r.version_side,
+      met: r.met ?? [],
+      skipped: r.skipped,
+    });
     keys.set(keyText(r.key), list);
   }
   return open;

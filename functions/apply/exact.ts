@@ -42,9 +42,10 @@ export type LoggedConflict = {
   readonly position: string;
 };
 type Version = { readonly time: bigint | null; readonly side: Side };
+type OpenPull = { readonly id: string; readonly met: readonly string[]; readonly skipped: boolean };
 
 /** What is written at the end of the transaction, once the user's rows are: it must not carry their origin. */
-export type ControlWrite = OutcomeWrite | AnswerWrite | PullWrite;
+export type ControlWrite = OutcomeWrite | AnswerWrite | PullWrite | PullChange;
 export type OutcomeWrite = {
   readonly do: 'outcome';
   readonly table: ApplyTable;
@@ -58,7 +59,14 @@ export type AnswerWrite = {
   readonly key: Key;
   readonly pull: string;
 };
-export type PullWrite = { readonly do: 'pull' | 'close'; readonly table: ApplyTable; readonly key: Key };
+export type PullWrite = {
+  readonly do: 'pull';
+  readonly table: ApplyTable;
+  readonly key: Key;
+  /** Xmins of the rows that were in the way. */
+  readonly met: readonly string[];
+};
+export type PullChange = { readonly do: 'close' | 'skipped'; readonly table: ApplyTable; readonly key: Key };
 
 export type ExactOptions = {
   readonly session: Session;
@@ -69,6 +77,7 @@ export type ExactOptions = {
   readonly there: Side;
   readonly own: XidRanges;
   readonly next: bigint;
+  /** At the arbiter: keys whose outcome or pull the other side may not have seen. At the follower: open pulls. */
   readonly open: ReadonlyMap<string, ReadonlyMap<string, readonly OpenControl[]>>;
   readonly choice: (position: string, table: ApplyTable, key: Key) => 'source' | 'destination' | undefined;
 };
@@ -80,6 +89,10 @@ export class ExactExecutor {
   readonly #o: ExactOptions;
   readonly #outcomes = new Map<string, OutcomeWrite>();
   readonly #versions = new Map<string, Version>();
+  /** Xmin of a key's row as it was last read, for `met`. */
+  readonly #xmins = new Map<string, string>();
+  /** At the follower: open pulls as they are now, in this transaction. */
+  readonly #pulls = new Map<string, OpenPull | null>();
 
   constructor(options: ExactOptions) {
     this.#o = options;
@@ -129,8 +142,10 @@ export class ExactExecutor {
       case 'outcome':
         return this.#outcome(table, step.key, step.pull);
       case 'pull':
+        return this.#pull(table, step.key, step.met);
       case 'close':
-        this.controls.push({ do: step.do, table, key: step.key });
+        this.#pulls.set(idOf(table, step.key), null);
+        this.controls.push({ do: 'close', table, key: step.key });
         return;
       case 'answer':
         this.controls.push({ do: 'answer', table, key: step.key, pull: step.pull });
@@ -156,30 +171,81 @@ export class ExactExecutor {
   }
 
   /** What a key is here, for this change's author. */
-  #localOf({ table, seen }: ExactChange, key: Key, row: LockedRow | undefined): Local {
-    const { own, next, here, there, role, open } = this.#o;
-    const controls = role(table) === 'arbiter' ? (open.get(table.sql)?.get(keyText(key)) ?? []) : [];
-    const unseenControls = controls.filter((c) => isUnseen(c.xmin, seen, [], next));
-    const published = unseenControls.findLast((c) => c.side !== null);
-    const written = this.#outcomes.has(idOf(table, key)) || this.#pulled(table, key);
-    const isOpen = unseenControls.length > 0 || written;
-    const newer = row !== undefined && isUnseen(row.xmin, seen, own, next);
+  #localOf({ table, seen, change }: ExactChange, key: Key, row: LockedRow | undefined): Local {
+    const { own, next, here, there, role } = this.#o;
+    const id = idOf(table, key);
+    const published = this.#published(table, key, seen);
+    const isOpen = published.open || this.#outcomes.has(id) || this.#asked.has(id);
+    const newer =
+      row !== undefined && !this.#wasMet(table, change, row) && isUnseen(row.xmin, seen, own, next);
     const local: Local = {
       key,
       row: row?.values ?? null,
       unseen: newer || isOpen,
       unsure: row !== undefined && newer && !isOpen && isUnsure(row.xmin, seen, next, row.time),
-      time: published?.time ?? row?.time ?? null,
-      side: published?.side ?? (row && isOwn(row.xmin, own, next) ? there : here),
+      time: published.version?.time ?? row?.time ?? null,
+      side: published.version?.side ?? (row && isOwn(row.xmin, own, next) ? there : here),
+      pull: role(table) === 'follower' ? this.#openPull(table, key) : null,
     };
-    if (row) this.#versions.set(idOf(table, key), { time: local.time, side: local.side });
+    if (row) {
+      this.#versions.set(id, { time: local.time, side: local.side });
+      this.#xmins.set(id, String(row.xmin));
+    }
     return local;
   }
 
-  #pulled(table: ApplyTable, key: Key): boolean {
-    if (this.#o.role(table) !== 'arbiter') return false;
-    const text = keyText(key);
-    return this.controls.some((c) => c.do === 'pull' && c.table === table && keyText(c.key) === text);
+  /** At the arbiter: whether the key has a control row that the author had not seen, and the version that won there. */
+  #published(table: ApplyTable, key: Key, seen: Seen): { open: boolean; version: Version | undefined } {
+    const { role, open, next } = this.#o;
+    const controls = role(table) === 'arbiter' ? (open.get(table.sql)?.get(keyText(key)) ?? []) : [];
+    const unseen = controls.filter((c) => isUnseen(c.xmin, seen, [], next));
+    const won = unseen.findLast((c) => c.side !== null);
+    return { open: unseen.length > 0, version: won?.side ? { time: won.time, side: won.side } : undefined };
+  }
+
+  /** At the follower: an outcome that answers the open pull of its key had seen every row that this pull met. */
+  #wasMet(table: ApplyTable, change: Change, row: LockedRow): boolean {
+    if (change.op !== 'outcome' || change.pull === null) return false;
+    const pull = this.#openPull(table, change.key);
+    return pull?.id === change.pull && pull.met.includes(String(row.xmin));
+  }
+
+  #openPull(table: ApplyTable, key: Key): OpenPull | null {
+    const known = this.#pulls.get(idOf(table, key));
+    if (known !== undefined) return known;
+    const stored = this.#o.open.get(table.sql)?.get(keyText(key))?.[0];
+    return stored ? { id: stored.id, met: stored.met, skipped: stored.skipped } : null;
+  }
+
+  readonly #asked = new Set<string>();
+
+  #pull(table: ApplyTable, key: Key, met: readonly Key[]): undefined {
+    const id = idOf(table, key);
+    const xmins = met.flatMap((each) => this.#xmins.get(idOf(table, each)) ?? []);
+    if (this.#o.role(table) === 'arbiter') {
+      this.#asked.add(id);
+      this.controls.push({ do: 'pull', table, key, met: xmins });
+      return;
+    }
+    const open = this.#openPull(table, key);
+    if (open) {
+      this.#pulls.set(id, { ...open, skipped: true });
+      this.controls.push({ do: 'skipped', table, key });
+      return;
+    }
+    // Its id is given when it is written; no outcome of this transaction can answer it.
+    this.#pulls.set(id, { id: '', met: xmins, skipped: false });
+    this.controls.push({ do: 'pull', table, key, met: xmins });
+  }
+
+  /** True if a key got an outcome or a pull in this transaction: every later change of it is decided. */
+  isOpen(table: ApplyTable, key: Key): boolean {
+    return this.#outcomes.has(idOf(table, key)) || this.#asked.has(idOf(table, key));
+  }
+
+  /** True if any key did. */
+  get hasOpen(): boolean {
+    return this.#outcomes.size + this.#asked.size > 0;
   }
 
   #wrote(table: ApplyTable, key: Key, { time, side }: SourceFacts): void {

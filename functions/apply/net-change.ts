@@ -41,10 +41,11 @@ export function netChanges(
     tables = new Map();
     runs.push({ alone: change });
   };
-  const { bytes, tags, newAt, oldAt } = changes;
+  const { bytes, tags, newAt, oldAt, relations } = changes;
   for (const { from, to } of transactions)
     for (let i = from; i < to; i++) {
       const table = tableOf(i);
+      if (!table && relations[i]!.name === 'heartbeat') continue;
       if (!table || tags[i] === tag.truncate) {
         barrier(i);
         continue;
@@ -63,7 +64,14 @@ export function netChanges(
         net = { table, rows: new Map() };
         tables.set(table, net);
       }
-      const row = net.rows.get(key);
+      let row = net.rows.get(key);
+      if (row && !fits(row.op, opOf(tags[i]!))) {
+        // The row came back through the other side in between: both stand, one behind the other.
+        runs.push({ net: [...tables.values()] });
+        net = { table, rows: new Map() };
+        tables = new Map([[table, net]]);
+        row = undefined;
+      }
       if (!row)
         net.rows.set(key, { op: opOf(tags[i]!), at, deleteAt: 0, refs: undefined, first: i, last: i });
       else {
@@ -78,6 +86,10 @@ export function netChanges(
 
 const opOf = (kind: number): 'insert' | 'update' | 'delete' =>
   kind === tag.insert ? 'insert' : kind === tag.update ? 'update' : 'delete';
+
+/** Whether a change can follow on what the row of its key has come to, in one database's own history. */
+const fits = (before: NetRow['op'], op: 'insert' | 'update' | 'delete'): boolean =>
+  before === 'delete' ? op === 'insert' : op !== 'insert';
 
 /** Adds a change to the row of its key. */
 function merge(bytes: Buffer, row: NetRow, op: 'insert' | 'update' | 'delete', at: number): void {

@@ -1,5 +1,5 @@
 import { nothingSeen, parseSeen, type Seen, seenText } from '../../shared/conflict/seen.ts';
-import { newestRanges, type XidRanges, xidsFrom } from '../../shared/conflict/xid-ranges.ts';
+import { addXids, newestRanges, type XidRanges, xidsFrom } from '../../shared/conflict/xid-ranges.ts';
 import { timestampText } from '../../shared/postgres/pgoutput.ts';
 import { asPosition, type Position } from '../../shared/stream/position.ts';
 import type { Session } from './session.ts';
@@ -12,7 +12,7 @@ export type Progress = {
   readonly resendEpoch: number;
   /** What this side has seen of the source's transactions. */
   readonly seen: Seen;
-  /** Recent xids of apply itself on this database. */
+  /** The newest xids of apply itself on this database. */
   readonly own: XidRanges;
   /** Set if the opposite task has a slot here: transactions below had ended when it was made. */
   readonly slotXmin: bigint | undefined;
@@ -52,14 +52,16 @@ export async function lockProgress(session: Session, opposite: string): Promise<
   };
 }
 
+// The row of apply_xid is written last, whatever its place here, and is not published.
 const advanceSql = /* sql */ `
+  with own as (insert into pgtwin.apply_xid (task, xid) select $1, $12::int8 where $12::int8 is not null)
   update pgtwin.apply_progress
      set generation = $3, epoch = $4, position = $5, end_lsn = $6, source_time = $7, seen = $8, own = $9,
          transactions = transactions + $10, changes = changes + $11, applied_at = clock_timestamp()
    where task = $1 and shard = $2`;
 
-/** Apply's own xids that are kept while nobody tells a floor; the newest count. */
-const OWN_RANGES = 256;
+/** The newest of apply's own xids that the progress row keeps; all are in pgtwin.apply_xid. */
+const OWN_RANGES = 64;
 
 export type Advance = {
   readonly generation: number;
@@ -70,6 +72,8 @@ export type Advance = {
   readonly seen: Seen;
   readonly own: XidRanges;
   /** Apply's recent xids with this one, and what the source had seen of this side: below its floor none is needed. */
+  /** This transaction's xid, unless it writes no rows. */
+  readonly xid: bigint | undefined;
   readonly ownFloor: bigint;
   readonly transactions: number;
   readonly changes: number;
@@ -77,7 +81,8 @@ export type Advance = {
 
 /** Moves the watermark: the first row change of the transaction. */
 export async function advanceProgress(session: Session, a: Advance): Promise<void> {
-  const own = newestRanges(xidsFrom(a.own, a.ownFloor), OWN_RANGES);
+  const all = a.xid === undefined ? a.own : addXids(a.own, [a.xid]);
+  const own = newestRanges(xidsFrom(all, a.ownFloor), OWN_RANGES);
   await session.client.query({
     name: 'advance-progress',
     text: advanceSql,
@@ -93,6 +98,7 @@ export async function advanceProgress(session: Session, a: Advance): Promise<voi
       seenText({ ...nothingSeen, xids: own }),
       a.transactions,
       a.changes,
+      a.xid?.toString() ?? null,
     ],
   });
 }

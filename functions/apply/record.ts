@@ -1,4 +1,4 @@
-import type { Row } from '../../shared/conflict/rows.ts';
+import type { Row, Side } from '../../shared/conflict/rows.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
 import { timestampText } from '../../shared/postgres/pgoutput.ts';
 import {
@@ -10,7 +10,6 @@ import {
 } from './exact.ts';
 import { lockRow } from './rows.ts';
 import type { Session } from './session.ts';
-import type { ApplyTable } from './tables.ts';
 
 /**
  * Control rows, after the user's rows and without their origin, so that they go out in this side's stream. They carry
@@ -19,7 +18,7 @@ import type { ApplyTable } from './tables.ts';
 export async function writeControls(
   session: Session,
   opposite: string,
-  follower: (table: ApplyTable) => boolean,
+  here: Side,
   controls: readonly ControlWrite[],
 ): Promise<void> {
   const { client } = session;
@@ -30,11 +29,20 @@ export async function writeControls(
       case 'close':
         await client.query(closeSql, [opposite, relation, key]);
         break;
+      case 'skipped':
+        await client.query(skippedSql, [opposite, relation, key]);
+        break;
       case 'pull':
-        await client.query(pullSql, [opposite, relation, key, follower(c.table)]);
+        await client.query(pullSql, [opposite, relation, key, [...c.met]]);
         break;
       case 'answer':
-        await client.query(answerSql, [opposite, c.pull, relation, key, await rowNow(session, c)]);
+        await client.query(answerSql, [
+          opposite,
+          c.pull,
+          relation,
+          key,
+          ...(await versionNow(session, c, here)),
+        ]);
         break;
       case 'outcome': {
         const { time, side } = c.version ?? { time: null, side: null };
@@ -54,18 +62,24 @@ export async function writeControls(
 }
 
 const closeSql = /* sql */ `delete from pgtwin.pull where task = $1 and relation = $2 and key = $3`;
-// At the follower at most one pull of a key is open.
-const pullSql = /* sql */ `
-  insert into pgtwin.pull (task, relation, key)
-  select $1, $2, $3 where not ($4::bool and exists (
-    select from pgtwin.pull where task = $1 and relation = $2 and key = $3))`;
+const skippedSql = /* sql */ `
+  update pgtwin.pull set skipped = true where task = $1 and relation = $2 and key = $3`;
+const pullSql = /* sql */ `insert into pgtwin.pull (task, relation, key, met) values ($1, $2, $3, $4)`;
 const answerSql = /* sql */ `
-  insert into pgtwin.answer (task, pull_id, relation, key, row_text) values ($1, $2, $3, $4, $5)`;
+  insert into pgtwin.answer (task, pull_id, relation, key, row_text, version_time, version_side)
+  values ($1, $2, $3, $4, $5, $6, $7)`;
 const outcomeSql = /* sql */ `
   insert into pgtwin.outcome (task, relation, key, row_text, pull_id, version_time, version_side)
   values ($1, $2, $3, $4, $5, $6, $7)`;
 
-const rowNow = async (session: Session, { table, key }: OutcomeWrite | AnswerWrite) =>
+/** The row with its commit time where it is known. */
+async function versionNow(session: Session, { table, key }: AnswerWrite, here: Side) {
+  const row = await lockRow(session, table, table.key, key);
+  const time = row?.time ?? null;
+  return [rowParameter(row?.values ?? null), time?.toString() ?? null, time === null ? null : here];
+}
+
+const rowNow = async (session: Session, { table, key }: OutcomeWrite) =>
   rowParameter((await lockRow(session, table, table.key, key))?.values ?? null);
 
 /**

@@ -3,6 +3,7 @@ import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { connect, type Target } from '../../shared/postgres/connect.ts';
 import { originName } from '../../shared/postgres/names.ts';
 import type { Relation } from '../../shared/postgres/pgoutput.ts';
+import { OwnXids } from './own-xids.ts';
 import { type ApplyTable, readApplyTable, readRelationHere } from './tables.ts';
 
 /** A connection to a destination with what was learned of it; kept between invocations of one process. */
@@ -16,6 +17,7 @@ export type Session = {
   readonly origin: string | undefined;
   /** True where commit times can be read. */
   readonly commitTimes: boolean;
+  readonly ownXids: OwnXids;
   /** The table of a relation, read once per definition. */
   table(relation: Relation): Promise<ApplyTable>;
   /** A table of the task by its quoted name, whatever its relation in the stream; undefined if it is not one. */
@@ -76,6 +78,7 @@ export async function openSession(options: {
     replica: abilities.replica,
     origin: abilities.origins ? origin : undefined,
     commitTimes: abilities.commit_times === 'on',
+    ownXids: new OwnXids(task),
     async table(relation) {
       const known = byRelation.get(relation);
       if (known) return known;

@@ -10,7 +10,7 @@ import {
   withTransactions,
 } from '../../shared/conflict/seen.ts';
 import type { Change, SourceFacts } from '../../shared/conflict/steps.ts';
-import { addXids, unionXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
+import { addXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
 import { tag, valueAt } from '../../shared/postgres/pgoutput.ts';
 import type { DecodedChanges, DecodedTransaction } from '../../shared/stream/decode.ts';
 import { lsnText } from '../../shared/stream/position.ts';
@@ -29,6 +29,7 @@ export type ApplySettings = {
   readonly opposite: string;
   readonly here: Side;
   readonly there: Side;
+  readonly arbiter: Side;
   /** The role in the conflict protocol; `alone` for tables that only one task has. */
   readonly role: (table: ApplyTable) => Role;
   readonly settings: (table: ApplyTable) => Settings;
@@ -54,7 +55,7 @@ export class BatchWriter {
   readonly #session: Session;
   readonly #settings: ApplySettings;
   readonly #progress: Progress;
-  readonly #own: XidRanges;
+  #own: XidRanges = [];
   readonly #published: boolean;
   #open: ReadonlyMap<string, ReadonlyMap<string, readonly OpenControl[]>> = new Map();
   #executor: ExactExecutor | undefined;
@@ -62,12 +63,11 @@ export class BatchWriter {
   #tables = new Map<number, ApplyTable>();
   #userChanges = 0;
 
-  constructor(session: Session, settings: ApplySettings, progress: Progress, copied: XidRanges) {
+  constructor(session: Session, settings: ApplySettings, progress: Progress) {
     this.#session = session;
     this.#settings = settings;
     this.#progress = progress;
     this.#seen = progress.seen;
-    this.#own = unionXids(addXids(progress.own, [progress.xid]), copied);
     // Without a slot of the opposite task nobody reads outcomes, and nothing is known of what was seen.
     this.#published = progress.slotXmin !== undefined;
   }
@@ -100,8 +100,6 @@ export class BatchWriter {
     for (const t of transactions) this.#note(decoded, t);
     const last = transactions.at(-1)!;
     if (batch.whole) this.#userChanges = batch.whole.changes;
-    const own =
-      this.#userChanges > 0 ? addXids(this.#progress.own, [this.#progress.xid]) : this.#progress.own;
     await advanceProgress(this.#session, {
       generation: batch.generation,
       epoch: batch.epoch,
@@ -109,7 +107,8 @@ export class BatchWriter {
       endLsn: batch.whole?.endLsn ?? lsnText(last.endLsn),
       sourceTime: last.time,
       seen: this.#seen,
-      own,
+      xid: this.#userChanges > 0 ? this.#progress.xid : undefined,
+      own: this.#progress.own,
       ownFloor: batch.ownFloor,
       transactions: transactions.length,
       changes: this.#userChanges,
@@ -162,17 +161,24 @@ export class BatchWriter {
   async finish(ownFloor: bigint): Promise<void> {
     const executor = this.#executor;
     if (!executor) return;
-    const isFollower = (table: ApplyTable) => this.#role(table) === 'follower';
-    await writeControls(this.#session, this.#settings.opposite, isFollower, executor.controls);
+    const { opposite, here } = this.#settings;
+    await writeControls(this.#session, opposite, here, executor.controls);
     await logConflicts(this.#session, executor.conflicts);
-    if (this.#published && this.#open.size > 0)
-      await cleanControls(this.#session.client, this.#settings.opposite, ownFloor, true);
+    if (!this.#published) return;
+    const { client, ownXids } = this.#session;
+    await ownXids.prune(client, ownFloor);
+    const arbiter = this.#settings.here === this.#settings.arbiter;
+    if (this.#open.size > 0) await cleanControls(client, this.#settings.opposite, ownFloor, arbiter);
   }
 
   async #exact(): Promise<ExactExecutor> {
     if (this.#executor) return this.#executor;
     const { opposite, here, there, settings, choice } = this.#settings;
-    if (this.#published) this.#open = await readOpenControls(this.#session.client, opposite);
+    if (this.#published) {
+      const { client, ownXids } = this.#session;
+      this.#open = await readOpenControls(client, opposite);
+      this.#own = addXids(await ownXids.current(client, this.#progress.own), [this.#progress.xid]);
+    }
     this.#executor = new ExactExecutor({
       session: this.#session,
       role: (table) => this.#role(table),
@@ -247,7 +253,7 @@ export class BatchWriter {
     executor: ExactExecutor,
   ): Promise<void> {
     const guarded = this.#role(net.table) !== 'alone';
-    const left: NetRow[] = [];
+    const left: NetRow[] = executor.hasOpen ? takeOpen(decoded, net, executor) : [];
     for (const statement of planTable(decoded.bytes, net))
       for (const row of await this.#runSet(
         decoded,
@@ -308,7 +314,10 @@ export class BatchWriter {
       if (!control) return;
       const table = await this.#tableNamed(control.relation);
       if (!table) return;
-      await executor.apply({ change: changeOf(control), table, seen, source });
+      // An answer's row has a time of its own; the transaction that carries it is younger.
+      const version =
+        control.time === null ? source : { ...source, time: control.time, side: control.side ?? source.side };
+      await executor.apply({ change: changeOf(control), table, seen, source: version });
       return;
     }
     const table = this.#tables.get(relation.oid)!;
@@ -392,10 +401,24 @@ function indexOfTransaction(transactions: readonly DecodedTransaction[], change:
   return low;
 }
 
-const keyOfRow = (decoded: DecodedChanges, table: ApplyTable, row: NetRow): string => {
+/** Takes the rows out whose keys were decided in this transaction: a plain statement would write over the decision. */
+function takeOpen(decoded: DecodedChanges, net: NetTable, executor: ExactExecutor): NetRow[] {
+  const open: NetRow[] = [];
+  for (const [key, row] of net.rows)
+    if (executor.isOpen(net.table, keyValues(decoded, net.table, row))) {
+      open.push(row);
+      net.rows.delete(key);
+    }
+  return open;
+}
+
+const keyValues = (decoded: DecodedChanges, table: ApplyTable, row: NetRow): string[] => {
   const refs = refsOf(decoded.bytes, row.op === 'replace' ? row.deleteAt : row.at);
-  return keyString(table.key.map((k) => valueAt(decoded.bytes, refs[k]!) ?? ''));
+  return table.key.map((k) => valueAt(decoded.bytes, refs[k]!) ?? '');
 };
+
+const keyOfRow = (decoded: DecodedChanges, table: ApplyTable, row: NetRow): string =>
+  keyString(keyValues(decoded, table, row));
 
 /** A net row (or an original change) as the decision code takes it. */
 function changesOf(decoded: DecodedChanges, table: ApplyTable, row: NetRow): Change[] {

@@ -37,6 +37,14 @@ create table pgtwin.apply_progress (
   primary key (task, shard)
 ) with (fillfactor = 50);
 
+-- Xids of apply's own transactions on this database: rows that they wrote came from the other side. Forgotten when the
+-- other side's floor has passed them; the newest are in the progress row too.
+create table pgtwin.apply_xid (
+  task text not null,
+  xid int8 not null,
+  primary key (task, xid)
+);
+
 -- Updated by the capture of the task at its source; carries the floor of transaction ids through the stream.
 create table pgtwin.heartbeat (
   task text primary key,
@@ -53,6 +61,9 @@ create table pgtwin.pull (
   task text not null,
   relation text not null,
   key text[] not null,
+  -- Of a follower's open pull: xmins of the rows that were in the way, and whether more of the key was skipped since.
+  met text[],
+  skipped bool not null default false,
   xid text not null default pg_current_xact_id()::text,
   at timestamptz not null default now()
 );
@@ -63,6 +74,8 @@ create table pgtwin.answer (
   relation text not null,
   key text[] not null,
   row_text text[],
+  version_time bigint,
+  version_side text,
   xid text not null default pg_current_xact_id()::text,
   at timestamptz not null default now()
 );

@@ -56,6 +56,7 @@ export async function removeHelperSchema(client: Queryable, task: string): Promi
       for (const table of [
         'task',
         'apply_progress',
+        'apply_xid',
         'heartbeat',
         'pull',
         'answer',
