@@ -30,6 +30,8 @@ export class StreamReader {
   readonly #skipUpTo: Position;
   /** Relations defined in the message under construction. */
   readonly #defined = new Set<number>();
+  /** Definitions replaced within the open transaction: earlier rows of it were written under these. */
+  readonly #replaced = new Map<number, Buffer>();
   /** Seen text that came in since the last kept transaction. */
   #seenAdded: string[] = [];
   #seenAtStart: string;
@@ -80,8 +82,7 @@ export class StreamReader {
       case tag.commit:
         return this.#commitTransaction(b, start, end);
       case tag.relation:
-        this.#defined.delete(this.#relations.define(b, start, end));
-        return took.nothing;
+        return this.#relation(b, start, end);
       case tag.truncate:
         return this.#truncate(b, start, end);
       case tag.type:
@@ -112,22 +113,32 @@ export class StreamReader {
 
   /**
    * Seals the complete transactions in front of the open one, which stays. Its relations are defined in the part
-   * that leaves, so they are put in front of it again.
+   * that leaves, so they are put in front of it again, as they were when it began.
    */
   sealComplete(take: (records: Buffer, sealed: { span: Span; seen: string }) => void): void {
+    // Nothing of the open one is in the buffer (yet, or ever: one of our own): `transactionStart` is still that of
+    // the last complete one, which has to leave.
+    if (!this.#begun) return this.seal(take);
     const tail = this.records.cut(this.transactionStart);
     const span = this.#span!;
-    const defined = [...this.#defined];
+    const defined = new Map([...this.#defined].map((oid) => [oid, this.#relations.get(oid)!.bytes]));
+    for (const [oid, bytes] of this.#replaced) defined.set(oid, bytes);
     take(this.records.view(), { span, seen: this.#seenAtStart });
     this.records.clear();
     this.#span = undefined;
-    for (const oid of defined) {
-      const { bytes } = this.#relations.get(oid)!;
-      this.records.append(bytes, 0, bytes.length);
-    }
+    for (const bytes of defined.values()) this.records.append(bytes, 0, bytes.length);
     this.#seenAtStart = this.#seen.toText();
     this.transactionStart = this.records.length;
     this.records.appendRaw(tail);
+  }
+
+  /** The newest definition goes out in front of the next row that needs it. */
+  #relation(b: Buffer, start: number, end: number): number {
+    const former = this.#relations.of(b, start);
+    const oid = this.#relations.define(b, start, end);
+    if (this.#defined.delete(oid) && this.#begun && former && !this.#replaced.has(oid))
+      this.#replaced.set(oid, former.bytes);
+    return took.nothing;
   }
 
   #beginTransaction(b: Buffer, start: number): number {
@@ -227,6 +238,7 @@ export class StreamReader {
 
   #appendBegin(): void {
     this.#begun = true;
+    this.#replaced.clear();
     // What was seen before the first transaction of a message stands in its header; later additions stand in front
     // of the transaction that they count for. One state for a whole message would diverge (design, section 5).
     if (this.#span) for (const text of this.#seenAdded) this.records.appendSeen(text);
