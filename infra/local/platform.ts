@@ -37,6 +37,8 @@ const PREFIX = 'pgtwin';
 const QUEUE_POLL_MS = 200;
 const local = { accessKeyId: 'local', secretAccessKey: 'local' };
 
+/** A process that is started with these and a pipe as its input ends with us, however we end. */
+const endWithParent = ['--import', new URL('./end-with-parent.ts', import.meta.url).href];
 const entry = (path: string): string => fileURLToPath(new URL(`../../functions/${path}`, import.meta.url));
 
 /**
@@ -174,9 +176,9 @@ export class Platform {
   }
 
   #spawn(path: string, area: string): ChildProcess {
-    const child = spawn(process.execPath, [entry(path)], {
+    const child = spawn(process.execPath, [...endWithParent, entry(path)], {
       env: this.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream }).on('line', (line) => this.#o.onLine?.(line));
@@ -195,9 +197,9 @@ export class Platform {
   }
 
   async #startApi(): Promise<void> {
-    const child = spawn(process.execPath, [entry('api/entry-node.ts')], {
+    const child = spawn(process.execPath, [...endWithParent, entry('api/entry-node.ts')], {
       env: this.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.#api = child;
     const end = () => child.kill('SIGKILL');

@@ -1,0 +1,99 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+
+/** The folder of a local platform: its table, secrets and API token. One platform uses it at a time. */
+export type StateFolder = {
+  readonly path: string;
+  readonly token: string;
+  /** Told to whoever tries to start a second platform here. */
+  serves(url: string): void;
+  release(): void;
+};
+
+/** Makes or reuses the folder; throws `local-server-failed` that names the platform that uses it. */
+export async function openStateFolder(wanted: string): Promise<StateFolder> {
+  mkdirSync(wanted, { recursive: true, mode: 0o700 });
+  const path = realpathSync(wanted);
+  const about = { pid: process.pid, url: '' };
+  const lock = await takeLock(lockPath(path), path, () => JSON.stringify(about));
+  return {
+    path,
+    token: readToken(join(path, 'api-token')),
+    serves(url) {
+      about.url = url;
+    },
+    release: () => void lock.close(),
+  };
+}
+
+/** Made once; whoever may read the file may do everything. */
+function readToken(file: string): string {
+  try {
+    writeFileSync(file, `${randomBytes(24).toString('base64url')}\n`, { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const token = readFileSync(file, 'utf8').trim();
+  if (token.length >= 16) return token;
+  throw new PgtwinError('local-server-failed', {
+    detail: `${file} holds no API token; remove the file, and a new one is made.`,
+  });
+}
+
+/** A socket's path has at most 103 bytes on some systems. */
+function lockPath(folder: string): string {
+  const name = createHash('sha256').update(folder).digest('hex').slice(0, 16);
+  if (process.platform === 'win32') return `\\\\.\\pipe\\pgtwin-${name}`;
+  const inside = join(folder, 'running.sock');
+  return Buffer.byteLength(inside) < 100 ? inside : join(tmpdir(), `pgtwin-${name}.sock`);
+}
+
+/**
+ * Listens on a socket that says who we are. Unlike a file with a process number, it can't be mistaken for that of a
+ * process that was killed: nobody answers there any more.
+ */
+async function takeLock(socket: string, folder: string, about: () => string): Promise<Server> {
+  for (let attempt = 0; ; attempt++) {
+    const server = createServer((client) => client.on('error', () => undefined).end(about()));
+    server.unref();
+    try {
+      server.listen(socket);
+      await once(server, 'listening');
+      return server;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt > 2) throw error;
+    }
+    const holder = await ask(socket);
+    if (holder !== undefined)
+      throw new PgtwinError('local-server-failed', {
+        detail: `A platform already runs on ${folder}${holder}: stop it first, or name another folder in PGTWIN_HOME.`,
+      });
+    rmSync(socket, { force: true });
+  }
+}
+
+/** Who holds the lock, in words; undefined if nobody does. One that does not answer in time is there all the same. */
+async function ask(socket: string): Promise<string | undefined> {
+  const client = createConnection(socket);
+  const timer = setTimeout(() => client.destroy(), 2_000);
+  let text = '';
+  try {
+    await once(client, 'connect');
+    client.setEncoding('utf8').on('data', (data) => {
+      text += data;
+    });
+    await once(client, 'close');
+    const { pid, url } = JSON.parse(text) as { pid: number; url: string };
+    return ` (process ${pid}${url ? `, ${url}` : ''})`;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    return code === 'ECONNREFUSED' || code === 'ENOENT' ? undefined : '';
+  } finally {
+    clearTimeout(timer);
+  }
+}
