@@ -10,7 +10,6 @@ import { destinationOf } from '../../shared/task/schema.ts';
 import { applyMessages, type BatchResult } from './batch.ts';
 import { readContext, type TaskContext } from './context.ts';
 import { failuresOf, groupRecords } from './failures.ts';
-import { noteGap } from './progress.ts';
 import { openSession, type Session } from './session.ts';
 
 export type ApplyDeps = {
@@ -70,7 +69,7 @@ export class Apply {
       if (result) log.debug?.('applied', { ...result, last: messages.at(-1)!.header.last });
       return messages.length;
     } catch (thrown) {
-      return this.#failed(group, task, records, messages, thrown, log);
+      return this.#failed(group, task, records, thrown, log);
     }
   }
 
@@ -96,7 +95,6 @@ export class Apply {
     group: string,
     task: string,
     records: readonly SQSRecord[],
-    messages: readonly Message[],
     thrown: unknown,
     log: Log,
   ): Promise<number> {
@@ -111,12 +109,11 @@ export class Apply {
       await lane.session.close();
     }
     lane?.session.forgetTables();
+    const context = this.#contexts.get(task);
     this.#contexts.delete(task);
-    if (error.code === 'claim-check-missing' && lane) {
-      // Put back, they would stand in front of their own cure: the slot still has what the parts had.
-      await noteGap(lane.session, messages.at(-1)!.header.epoch);
-      return messages.length;
-    }
+    // The password may have been changed.
+    if (error.code === 'login-failed' && context)
+      for (const { secret } of Object.values(context.pair.sides)) this.#deps.secrets.forget?.(secret);
     const { repository, clock, delay } = this.#deps;
     const input = error.rule.retry === 'never' ? 'give-up' : 'error';
     const at = clock.now().toISOString();
@@ -146,7 +143,7 @@ export class Apply {
     const { task, pair, config } = context;
     const group = `${task.id}.${shard}`;
     const known = this.#lanes.get(group);
-    if (known && known.generation === generation) return known;
+    if (known && known.generation === generation && !known.session.isClosed()) return known;
     await known?.session.close();
     const endpoint = pair.sides[destinationOf(task.direction)];
     const session = await openSession({

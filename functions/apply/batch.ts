@@ -1,7 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseSeen, type Seen } from '../../shared/conflict/seen.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import { codeOf, isTransient, translate } from '../../shared/postgres/sqlstate.ts';
+import { codeOf, isTransient, sqlstate, translate } from '../../shared/postgres/sqlstate.ts';
 import {
   type DecodedChanges,
   type DecodedTransaction,
@@ -52,16 +53,41 @@ export async function applyMessages(
 ): Promise<BatchResult> {
   const total = { transactions: 0, changes: 0, conflicts: 0, gap: false };
   for (const part of portions(messages)) {
-    const result =
-      part.length === 1 && (part[0]!.header.parts?.length ?? 0) > 1
-        ? await applyParts(part[0]!, options)
-        : await applyPortion(part, options);
+    const result = await applyTogether(part, options).catch((error: unknown) => {
+      if (error instanceof PgtwinError && error.code === 'claim-check-missing')
+        return askAgain(part, options, error);
+      throw error;
+    });
     total.transactions += result.transactions;
     total.changes += result.changes;
     total.conflicts += result.conflicts;
     if (result.gap) return { ...total, gap: true };
   }
   return total;
+}
+
+const applyTogether = (part: readonly Message[], options: BatchOptions): Promise<BatchResult> =>
+  part.length === 1 && (part[0]!.header.parts?.length ?? 0) > 1
+    ? applyParts(part[0]!, options)
+    : applyPortion(part, options);
+
+/** Stored parts are gone: as if the messages had been lost. The slot still has what they named. */
+async function askAgain(
+  messages: readonly Message[],
+  options: BatchOptions,
+  error: PgtwinError,
+): Promise<BatchResult> {
+  const { session, log } = options;
+  return inTransaction(session, async () => {
+    const { generation, epoch, position } = await lockOrRefuse(options);
+    const missing = messages.filter(
+      ({ header: h }) => h.generation === generation && h.epoch >= epoch && h.last > position,
+    );
+    if (missing.length === 0) return nothing(false);
+    log.warn('stored parts are missing', { watermark: position, messages: missing.length, error });
+    await noteGap(session, Math.max(...missing.map(({ header }) => header.epoch)));
+    return nothing(true);
+  });
 }
 
 /** Bytes of changes that one destination transaction may hold in memory. */
@@ -207,8 +233,9 @@ async function attempt(
     } catch (error) {
       if (error instanceof TaskStopped) throw await recordStop(session, error);
       if (mode === 'sets' && (error instanceof NeedsExact || isConstraint(error))) return 'split';
-      if (tries < TRIES && (isTransient(error) || isConstraint(error))) {
+      if (tries < TRIES && (isTransient(error) || isConstraint(error) || isOriginBusy(error))) {
         log.warn('apply transaction is tried again', { tries, code: codeOf(error) });
+        if (isOriginBusy(error)) await pause(tries * ORIGIN_MS);
         continue;
       }
       throw isConstraint(error) ? refusedBy(error) : translate(error);
@@ -223,6 +250,10 @@ async function lockOrRefuse({ session, settings }: BatchOptions): Promise<Progre
     detail: `Task ${session.task} has no progress row on the destination.`,
   });
 }
+
+/** The backend of an invocation that was killed gives its locks back a moment before its origin. */
+const isOriginBusy = (error: unknown): boolean => codeOf(error) === sqlstate.objectInUse;
+const ORIGIN_MS = 20;
 
 /** Class 23, integrity constraint violation. */
 const isConstraint = (error: unknown): boolean => /^23/.test(codeOf(error));

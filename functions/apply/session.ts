@@ -24,6 +24,8 @@ export type Session = {
   tableNamed(name: string): Promise<ApplyTable | undefined>;
   /** Forgets table definitions: the destination's may have changed. */
   forgetTables(): void;
+  /** True once the connection is gone: a restarted server closes those that are idle, too. */
+  isClosed(): boolean;
   close(): Promise<void>;
 };
 
@@ -68,6 +70,10 @@ export async function openSession(options: {
   );
   const abilities = rows[0]!;
   if (abilities.replica) await client.query(/* sql */ `set session_replication_role = replica`);
+  let closed = false;
+  client.once('end', () => {
+    closed = true;
+  });
   const tables = new Map<string, ApplyTable>();
   const named = new Map<string, ApplyTable>();
   const byRelation = new WeakMap<Relation, ApplyTable>();
@@ -110,6 +116,7 @@ export async function openSession(options: {
       tables.clear();
       named.clear();
     },
+    isClosed: () => closed,
     close: () => client.end().catch(() => {}),
   };
 }

@@ -38,27 +38,29 @@ export class CheckpointStore {
     return parsed.data.generation === generation ? parsed.data : undefined;
   }
 
-  /** Throws `lease-lost` if somebody else has written meanwhile. */
+  /** Throws `lease-lost` if a later epoch has written meanwhile. */
   async save(value: Checkpoint): Promise<void> {
-    const item = { pk: this.#task, sk: 'checkpoint', version: this.#version + 1, body: value };
-    const written = await this.#table.put(item, this.#version === 0 ? 'absent' : this.#version);
-    if (!written && !(await this.#wasWritten(value, item.version)))
-      throw new PgtwinError('lease-lost', {
-        task: this.#task,
-        detail: 'Another capture has written the checkpoint.',
-      });
-    this.#version = item.version;
-  }
-
-  /** A put whose answer was lost is refused when it is repeated, although it was ours. */
-  async #wasWritten(value: Checkpoint, version: number): Promise<boolean> {
-    const item = await this.#table.get(this.#task, 'checkpoint');
-    const parsed = checkpoint.safeParse(item?.body);
-    return (
-      item?.version === version &&
-      parsed.success &&
-      parsed.data.lsn === value.lsn &&
-      parsed.data.epoch === value.epoch
-    );
+    const item = { pk: this.#task, sk: 'checkpoint', body: value };
+    for (let tries = 0; tries < TRIES; tries++) {
+      const version = this.#version + 1;
+      const expected = this.#version === 0 ? 'absent' : this.#version;
+      if (await this.#table.put({ ...item, version }, expected)) {
+        this.#version = version;
+        return;
+      }
+      // Refused: a put of ours whose answer was lost, or a former owner that did not know yet. Ours replaces both.
+      const stored = await this.#table.get(this.#task, 'checkpoint');
+      const parsed = checkpoint.safeParse(stored?.body);
+      if (!stored || !parsed.success || order(parsed.data) > order(value)) break;
+      this.#version = stored.version;
+    }
+    throw new PgtwinError('lease-lost', {
+      task: this.#task,
+      detail: 'Another capture has written the checkpoint.',
+    });
   }
 }
+
+const TRIES = 5;
+const order = (c: Checkpoint): string =>
+  [c.generation, c.epoch].map((n) => String(n).padStart(16, '0')).join('.');

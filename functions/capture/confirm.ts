@@ -6,7 +6,8 @@ export type Reading = { readonly position: Position; readonly insertLsn: bigint;
 /** What may be confirmed to the slot, and what had been seen of the other side at that point. */
 export type Confirmable = {
   readonly lsn: bigint;
-  readonly position: Position | undefined;
+  /** Nothing above this position may have been forgotten by the slot. */
+  readonly position: Position;
   readonly seen: string;
   readonly newest: string;
 };
@@ -28,6 +29,15 @@ export class ConfirmLedger {
   readonly #sent: Sent[] = [];
   #unflushed: { position: Position; until: bigint }[] = [];
   #flushed: Position | undefined;
+  #start: Position | undefined;
+
+  /**
+   * `start` is the watermark that the stream began at: what is skipped as applied may not be flushed yet. Undefined
+   * where the slot does not wait for the destination.
+   */
+  constructor(start: Position | undefined) {
+    this.#start = start;
+  }
 
   /** A message that is on its way (sealed, not yet applied). In order. */
   outstanding(message: Sent): void {
@@ -39,8 +49,9 @@ export class ConfirmLedger {
     return this.#sent.length;
   }
 
+  /** Nothing is on its way, and all that was applied before is flushed. */
   get isIdle(): boolean {
-    return this.#sent.length === 0;
+    return this.#sent.length === 0 && this.#start === undefined;
   }
 
   /** Takes a reading; returns what may be confirmed now, if that is more than before. */
@@ -55,7 +66,9 @@ export class ConfirmLedger {
       count += 1;
     }
     this.#unflushed = this.#unflushed.slice(count);
-    return this.#flushed === undefined ? undefined : this.#release(this.#flushed);
+    if (this.#flushed === undefined) return undefined;
+    if (this.#start !== undefined && this.#start <= this.#flushed) this.#start = undefined;
+    return this.#release(this.#flushed);
   }
 
   /** With `until-queued` retention: the queue has taken everything up to here. A gap behind it is then fatal. */

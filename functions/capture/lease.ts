@@ -87,21 +87,30 @@ export class Lease {
       .catch(() => {})
       .then(async () => {
         const body = { owner, fence: this.fence, epoch: Math.max(epoch, this.#epoch) };
-        const item = { pk: this.taskId, sk: 'lease', version: this.#version + 1, body };
-        if (!(await this.#table.put(item, this.#version)) && !(await this.#wasWritten(item.version)))
+        // A write whose answer was lost has moved the version on, with an older epoch perhaps: ours goes on top of it.
+        if (!(await this.#put(body)) && !((await this.#adopt()) && (await this.#put(body))))
           return this.#lose();
-        this.#version += 1;
         this.#epoch = body.epoch;
         this.#renewed = this.#clock.now().getTime();
       });
     return this.#writing;
   }
 
-  /** A write whose answer was lost is refused when repeated by the SDK, although it was ours. */
-  async #wasWritten(version: number): Promise<boolean> {
+  async #put(body: z.infer<typeof stored>): Promise<boolean> {
+    const version = this.#version + 1;
+    if (!(await this.#table.put({ pk: this.taskId, sk: 'lease', version, body }, this.#version)))
+      return false;
+    this.#version = version;
+    return true;
+  }
+
+  /** Takes the stored version if the lease there is still this one. */
+  async #adopt(): Promise<boolean> {
     const item = await this.#table.get(this.taskId, 'lease');
     const body = stored.safeParse(item?.body);
-    return item?.version === version && body.success && body.data.fence === this.fence;
+    if (!item || !body.success || body.data.fence !== this.fence) return false;
+    this.#version = item.version;
+    return true;
   }
 
   #lose(): void {

@@ -6,7 +6,8 @@ import { limits } from '../../shared/stream/limits.ts';
 import { FORMAT_VERSION, type MessageHeader } from '../../shared/stream/message.ts';
 import { lsnText, type Position } from '../../shared/stream/position.ts';
 import type { BlobStore, Clock, Queue } from '../../shared/task/ports.ts';
-import { type Confirmable, ConfirmLedger } from './confirm.ts';
+import type { Confirmable } from './confirm.ts';
+import { Confirmer } from './confirmer.ts';
 import { beat, beatIsDue } from './heartbeat.ts';
 import { Outbox } from './outbox.ts';
 import { type ProgressReading, readProgress } from './progress-row.ts';
@@ -32,12 +33,12 @@ export type StreamOptions = {
   readonly log: Log;
   /** What this side had seen of the other at the position that is confirmed to the slot. */
   readonly seen: SeenState;
-  /** The watermark at the start: nothing up to here is sent again. */
-  readonly start: ProgressReading;
+  /** Nothing up to here is sent: the watermark at the start, or what the queue had taken. */
+  readonly start: Position;
+  readonly saved: { readonly position: string | null; readonly seen: string } | undefined;
   /** `wal_sender_timeout` of the source in ms; 0 is off. */
   readonly senderTimeoutMs: number;
-  /** Durable before the slot may forget: a crash between the two only repeats. Throws `lease-lost`. */
-  readonly saveCheckpoint: (at: Confirmable & { epoch: number }) => Promise<void>;
+  readonly saveCheckpoint: (at: Confirmable) => Promise<void>;
   readonly onProgress: (reading: ProgressReading, stream: StreamFigures) => Promise<void>;
 };
 
@@ -45,6 +46,8 @@ export type StreamFigures = {
   readonly bytesSent: number;
   readonly messagesSent: number;
   readonly outstanding: boolean;
+  /** WAL up to here has been read. */
+  readonly read: bigint;
 };
 
 /** Why a stream ended without an error. */
@@ -56,7 +59,6 @@ const POLL_BUSY_MS = 10;
 const POLL_IDLE_MS = 500;
 /** With this many messages not yet applied there is no hurry: what comes fills the next message. */
 const UNAPPLIED_ENOUGH = 8;
-const CHECKPOINT_MS = 1_000;
 const STATUS_MS = 10_000;
 
 /**
@@ -67,7 +69,7 @@ const STATUS_MS = 10_000;
 export class Stream {
   readonly #o: StreamOptions;
   readonly #reader: StreamReader;
-  readonly #ledger = new ConfirmLedger();
+  readonly #confirmer: Confirmer;
   readonly #ended = new AbortController();
   readonly #outbox: Outbox;
   #source: Source | undefined;
@@ -75,20 +77,18 @@ export class Stream {
   #failure: unknown;
   #paused = false;
   #draining = false;
+  /** What comes is not read any more: it stays in the slot. */
+  #deaf = false;
   #previous: Position;
   #received = 0n;
-  #confirmed = 0n;
-  #savedSeen: string;
-  #checkpointAt = 0;
-  #queued: Confirmable | undefined;
   #bytesSent = 0;
   #messagesSent = 0;
 
   constructor(options: StreamOptions) {
     this.#o = options;
-    this.#previous = options.start.position;
-    this.#savedSeen = options.seen.toText();
-    this.#reader = new StreamReader({ seen: options.seen, skipUpTo: options.start.position });
+    this.#previous = options.start;
+    this.#confirmer = new Confirmer(options);
+    this.#reader = new StreamReader({ seen: options.seen, skipUpTo: options.start });
     this.#outbox = new Outbox({
       queue: options.queue,
       blobs: options.blobs,
@@ -97,6 +97,7 @@ export class Stream {
       log: options.log,
       signal: this.#ended.signal,
       sent: (header, bytes) => this.#sent(header, bytes),
+      failed: (error) => this.#fail(error),
     });
   }
 
@@ -132,6 +133,7 @@ export class Stream {
       signal.removeEventListener('abort', stop);
       this.#ended.abort();
       await this.#source?.close();
+      await this.#confirmer.settled();
     }
     if (this.#failure !== undefined) throw this.#failure;
     return this.#end;
@@ -140,6 +142,12 @@ export class Stream {
   /** Sends and waits for what has been read, then ends with `drained`; new WAL stays in the slot. */
   drain(): void {
     this.#draining = true;
+    if (!this.#reader.inTransaction) this.#stopReading();
+  }
+
+  #stopReading(): void {
+    this.#deaf = true;
+    this.#source?.pause();
   }
 
   #finish(end: StreamEnd = { why: 'stopped' }): void {
@@ -150,8 +158,14 @@ export class Stream {
     void this.#source?.close();
   }
 
-  #message(b: Buffer, start: number, end: number): void {
+  #fail(error: unknown): void {
     if (this.#ended.signal.aborted) return;
+    this.#failure = error;
+    this.#finish();
+  }
+
+  #message(b: Buffer, start: number, end: number): void {
+    if (this.#ended.signal.aborted || this.#deaf) return;
     switch (this.#reader.take(b, start, end)) {
       case took.kept:
         if (this.#outbox.hasParts || this.#reader.records.length >= limits.sealBytes) this.#seal();
@@ -164,12 +178,13 @@ export class Stream {
         break;
       default:
     }
+    if (this.#draining && !this.#reader.inTransaction) this.#stopReading();
   }
 
   /** The socket is read empty: while the reader or a send is behind fill the message, else it leaves now. */
   #sealWhenIdle(): void {
-    if (this.#reader.transactions === 0 || this.#outbox.waiting > 0 || this.#ledger.size >= UNAPPLIED_ENOUGH)
-      return;
+    const behind = this.#outbox.waiting > 0 || this.#confirmer.size >= UNAPPLIED_ENOUGH;
+    if (this.#reader.transactions === 0 || behind) return;
     if (this.#reader.inTransaction) this.#sealComplete();
     else this.#seal();
   }
@@ -204,7 +219,7 @@ export class Stream {
     );
     this.#previous = span.last;
     const { seen: now } = this.#o;
-    this.#ledger.outstanding({
+    this.#confirmer.outstanding({
       last: span.last,
       endLsn: span.endLsn,
       seen: now.toText(),
@@ -223,9 +238,9 @@ export class Stream {
     this.#bytesSent += bytes;
     if (header) {
       this.#messagesSent += 1;
-      if (this.#o.retention === 'until-queued') this.#queued = this.#ledger.queued(header.last);
+      this.#confirmer.queued(header.last);
     }
-    if (this.#paused && this.#outbox.waiting < limits.outboxMessages) {
+    if (this.#paused && !this.#deaf && this.#outbox.waiting < limits.outboxMessages) {
       this.#paused = false;
       this.#source?.resume();
     }
@@ -233,14 +248,15 @@ export class Stream {
   }
 
   #keepalive(walEnd: bigint, replyRequested: boolean): void {
-    if (walEnd > this.#received) this.#received = walEnd;
-    if (replyRequested) this.#source?.sendStatus(this.#received, this.#confirmed);
+    // What a deaf stream did not read must not count as received.
+    if (walEnd > this.#received && !this.#deaf) this.#received = walEnd;
+    if (replyRequested) this.#source?.sendStatus(this.#received, this.#confirmer.confirmed);
   }
 
   /** Everything that was read has been applied (or was not for sending): WAL up to here may go as well. */
   get #nothingOutstanding(): boolean {
     return (
-      this.#ledger.isIdle &&
+      this.#confirmer.isIdle &&
       this.#outbox.waiting === 0 &&
       this.#reader.transactions === 0 &&
       !this.#reader.inTransaction
@@ -262,56 +278,44 @@ export class Stream {
         });
         return this.#finish({ why: 're-send', epoch: reading.resendEpoch });
       }
-      await this.#confirm(this.#ledger.applied(reading) ?? this.#queued);
+      if (await this.#confirmer.take(reading, () => this.#idle()))
+        this.#source?.sendStatus(this.#received, this.#confirmer.confirmed);
+      if (this.#ended.signal.aborted) return;
       this.#sealWhenIdle();
       await this.#o.onProgress(reading, {
         bytesSent: this.#bytesSent,
         messagesSent: this.#messagesSent,
         outstanding: !this.#nothingOutstanding,
+        read: later(this.#received, this.#reader.endLsn),
       });
       if (this.#draining && this.#nothingOutstanding) return this.#finish({ why: 'drained' });
       await clock.sleep(this.#nothingOutstanding ? POLL_IDLE_MS : POLL_BUSY_MS, this.#ended.signal);
     }
   }
 
-  #pending: Confirmable | undefined;
-
-  /** Checkpoint, then slot: a crash between them only repeats what is skipped by position. */
-  async #confirm(applied: Confirmable | undefined): Promise<void> {
-    this.#pending = applied ?? this.#pending;
-    this.#queued = undefined;
-    const now = this.#o.clock.now().getTime();
-    if (now - this.#checkpointAt < CHECKPOINT_MS) return;
-    let target = this.#pending;
-    if (this.#nothingOutstanding) {
-      const idle = later(this.#received, this.#reader.endLsn);
-      if (idle > (target?.lsn ?? this.#confirmed))
-        target = {
-          lsn: idle,
-          position: target?.position,
-          seen: this.#o.seen.toText(),
-          newest: this.#o.seen.newest,
-        };
-    }
-    if (!target || target.lsn <= this.#confirmed) return;
-    this.#checkpointAt = now;
-    // Where only foreign WAL passed by, nothing of the checkpoint changes: no write for it.
-    if (target === this.#pending || target.position || target.seen !== this.#savedSeen) {
-      await this.#o.saveCheckpoint({ ...target, epoch: this.#o.epoch });
-      this.#savedSeen = target.seen;
-    }
-    this.#pending = undefined;
-    this.#confirmed = target.lsn;
-    this.#source?.sendStatus(this.#received, this.#confirmed);
+  /** What may be confirmed because nothing is outstanding. */
+  #idle(): Confirmable | undefined {
+    if (!this.#nothingOutstanding) return undefined;
+    const { seen } = this.#o;
+    const lsn = later(this.#received, this.#reader.endLsn);
+    return { lsn, position: this.#previous, seen: seen.toText(), newest: seen.newest };
   }
 
-  /** From a timer of our own: under back pressure the server's keepalives are not read. */
+  /**
+   * From a timer of our own: under back pressure the server's keepalives are not read. Each asks for an answer, so
+   * that a connection that has silently gone is noticed, unless the server itself is told not to care.
+   */
   async #statusLoop(): Promise<void> {
-    const timeout = this.#o.senderTimeoutMs;
-    const every = timeout > 0 ? Math.min(STATUS_MS, Math.floor(timeout / 3)) : STATUS_MS;
+    const { senderTimeoutMs, clock, source } = this.#o;
+    const every = senderTimeoutMs > 0 ? Math.min(STATUS_MS, Math.floor(senderTimeoutMs / 3)) : STATUS_MS;
     while (!this.#ended.signal.aborted) {
-      this.#source?.sendStatus(this.#received, this.#confirmed);
-      await this.#o.clock.sleep(every, this.#ended.signal);
+      const silentMs = performance.now() - (this.#source?.heardAt ?? 0);
+      if (senderTimeoutMs > 0 && silentMs > senderTimeoutMs && !this.#paused && !this.#deaf)
+        throw new PgtwinError('database-unreachable', {
+          detail: `The replication stream from ${source.host}:${source.port} is silent.`,
+        });
+      this.#source?.sendStatus(this.#received, this.#confirmer.confirmed, true);
+      await clock.sleep(every, this.#ended.signal);
     }
   }
 

@@ -19,12 +19,17 @@ export type OutboxOptions = {
   readonly signal: AbortSignal;
   /** Called after the queue (or blob store) has acknowledged. */
   readonly sent: (header: MessageHeader | undefined, bytes: number) => void;
+  /** What is waiting can't leave: the epoch ends. */
+  readonly failed: (error: unknown) => void;
 };
+
+/** Then somebody must know, and the queue may have to be made again: about 6 s. */
+const TRIES = 7;
 
 /**
  * Messages on their way to the queue: in order, one call in flight, bounded by its caller through `waiting`. A call
- * that failed is repeated with the same deduplication id, so a message that was taken although the answer was lost
- * is not there twice.
+ * that failed is repeated some times with the same deduplication id, so a message that was taken although the answer
+ * was lost is not there twice.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
@@ -91,12 +96,14 @@ export class Outbox {
         this.#jobs.shift();
         sent(job.kind === 'message' ? job.header : undefined, bytes);
       }
+    } catch (error) {
+      this.#options.failed(error);
     } finally {
       this.#busy = false;
     }
   }
 
-  /** Repeats until acknowledged or the epoch ends. */
+  /** Repeats until acknowledged or the epoch ends; throws if that does not help. */
   async #deliver(job: Job): Promise<number> {
     const { queue, blobs, queueUrl, clock, log, signal } = this.#options;
     for (let attempt = 0; ; attempt++) {
@@ -115,6 +122,7 @@ export class Outbox {
         return body.length;
       } catch (error) {
         if (signal.aborted) return 0;
+        if (attempt + 1 >= TRIES) throw error;
         log.warn('message not accepted, will try again', { attempt, error });
         await clock.sleep(backoffMs(attempt, clock.random()), signal);
         if (signal.aborted) return 0;

@@ -1,8 +1,7 @@
-import type pg from 'pg';
 import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import { connect, type Target } from '../../shared/postgres/connect.ts';
-import { lsnOf } from '../../shared/stream/position.ts';
+import type { Target } from '../../shared/postgres/connect.ts';
+import { lsnOf, type Position } from '../../shared/stream/position.ts';
 import type { TaskInput } from '../../shared/task/machine.ts';
 import {
   type BlobStore,
@@ -23,18 +22,15 @@ import {
   type Task,
   type TaskConfig,
   type TaskError,
+  type TaskState,
 } from '../../shared/task/schema.ts';
-import { CheckpointStore } from './checkpoint.ts';
 import { finishInitialization } from './finish.ts';
 import { initialize } from './initialize.ts';
 import type { Lease } from './lease.ts';
-import { Stream } from './loop.ts';
 import { backoffMs } from './outbox.ts';
-import { type ProgressReading, readProgress } from './progress-row.ts';
 import { releaseTask } from './release.ts';
-import { SeenTracker } from './seen-state.ts';
-import { identifySystem } from './slot.ts';
 import { StatusReporter } from './status.ts';
+import { Streaming, type StreamProgress } from './streaming.ts';
 
 export type CaptureDeps = {
   readonly repository: Repository;
@@ -49,7 +45,6 @@ export type CaptureDeps = {
 
 const WATCH_MS = 500;
 const DRAIN_MS = 30_000;
-const DESTINATION_SETTINGS = { statement_timeout: '30000' };
 
 type Loaded = { task: Task; pair: Pair; config: TaskConfig; source: Target; destination: Target };
 
@@ -65,8 +60,9 @@ export class TaskRunner {
   readonly #stop: AbortSignal;
   /** Ends what is under way when the task's state asks for something else. */
   #current = new AbortController();
-  #stream: Stream | undefined;
+  #streaming: Streaming | undefined;
   #attempt = 0;
+  readonly #done = new AbortController();
 
   constructor(deps: CaptureDeps, lease: Lease, stop: AbortSignal) {
     this.#deps = deps;
@@ -90,6 +86,7 @@ export class TaskRunner {
       }
     } finally {
       this.#current.abort();
+      this.#done.abort();
       await this.#lease.release();
       await watching;
     }
@@ -142,18 +139,22 @@ export class TaskRunner {
         clock: this.#deps.clock,
         log: this.#log,
         signal: AbortSignal.any([this.#stop, this.#current.signal]),
-        onProgress: (copy) => status.copying(copy),
+        onProgress: (copy) => {
+          status.copying(copy);
+          void this.#copyMoved(copy.rowsDone + copy.tablesDone);
+        },
       });
       status.notes = done.notes;
       copyEnd = lsnOf(done.copyEnd);
       if (!config.types.incremental) {
         await this.#finish(loaded);
+        await this.#recovered();
         await status.flush('finished');
         await this.#move('finished', 'schema and data are copied');
         return;
       }
     }
-    await this.#streams(loaded, status, copyEnd);
+    await this.#stream(loaded, status, copyEnd);
   }
 
   async #opposite(task: Task) {
@@ -165,7 +166,9 @@ export class TaskRunner {
   }
 
   async #finish({ config, source, destination }: Loaded): Promise<void> {
-    const prepared = await this.#prepared();
+    const prepared = await readPrepared(this.#deps.repository.table, this.#id);
+    if (!prepared)
+      throw new PgtwinError('gap-not-healable', { detail: `Task ${this.#id} has not been prepared.` });
     await finishInitialization({
       task: this.#id,
       config,
@@ -173,166 +176,87 @@ export class TaskRunner {
       source,
       destination,
       log: this.#log,
+      signal: AbortSignal.any([this.#stop, this.#current.signal]),
     });
   }
 
-  async #prepared() {
-    const prepared = await readPrepared(this.#deps.repository.table, this.#id);
-    if (!prepared)
-      throw new PgtwinError('gap-not-healable', { detail: `Task ${this.#id} has not been prepared.` });
-    return prepared;
-  }
-
-  /** Streams, epoch after epoch, until the state asks for something else. */
-  async #streams(loaded: Loaded, status: StatusReporter, copyEnd: bigint | undefined): Promise<void> {
-    const { task, source, destination } = loaded;
-    await this.#checkServer(source);
-    const { queueUrl } = await this.#deps.delivery.ensure(this.#id);
-    const clients: pg.Client[] = [];
+  /** Streams until the state asks for something else. */
+  async #stream(loaded: Loaded, status: StatusReporter, copyEnd: bigint | undefined): Promise<void> {
+    const finishing = copyEnd === undefined ? undefined : new Finishing(copyEnd, () => this.#finish(loaded));
+    this.#streaming = new Streaming({
+      ...this.#deps,
+      ...loaded,
+      table: this.#deps.repository.table,
+      lease: this.#lease,
+      log: this.#log,
+      onProgress: async (seen) => {
+        await this.#streamMoved(seen);
+        // Not in Retrying: there nothing is ever finished.
+        if (!this.#retrying && finishing?.isReached(seen.reading.endLsn))
+          if (await this.#move('initialized', 'the stream has passed the end of the copy')) finishing.over();
+        await status.streaming(seen.reading, seen.figures, seen.sourceSql);
+      },
+    });
     try {
-      const sourceSql = await connect(source, {
-        application: `pgtwin capture ${task.id}`,
-        settings: { synchronous_commit: 'off', statement_timeout: '30000' },
-      });
-      clients.push(sourceSql);
-      const destinationSql = await connect(destination, {
-        application: `pgtwin watermark ${task.id}`,
-        settings: DESTINATION_SETTINGS,
-      });
-      clients.push(destinationSql);
-      let epoch = 0;
-      while (!this.#stop.aborted && !this.#current.signal.aborted) {
-        const stream = await this.#open(loaded, {
-          sourceSql,
-          destinationSql,
-          queueUrl,
-          epoch,
-          status,
-          copyEnd,
-        });
-        this.#stream = stream;
-        const end = await stream.run(AbortSignal.any([this.#stop, this.#current.signal]));
-        this.#stream = undefined;
-        if (end.why === 'drained')
-          return void (await this.#move('paused', 'everything that was read is applied'));
-        if (end.why === 're-send') ({ epoch } = end);
-      }
+      const why = await this.#streaming.run(AbortSignal.any([this.#stop, this.#current.signal]));
+      if (why === 'drained') await this.#move('paused', 'everything that was read is applied');
     } finally {
-      this.#stream = undefined;
-      await Promise.all(clients.map((client) => client.end().catch(() => {})));
+      this.#streaming = undefined;
     }
   }
 
-  /** Positions compare only within one server and timeline. */
-  async #checkServer(source: Target): Promise<void> {
-    const prepared = await this.#prepared();
-    const now = await identifySystem(source, `pgtwin capture ${this.#id}`);
-    if (now.systemId === prepared.systemId && now.timeline === prepared.timeline) return;
-    throw new PgtwinError('server-identity-changed', {
-      detail: `The source was system ${prepared.systemId}, timeline ${prepared.timeline}; now it is ${now.systemId}, timeline ${now.timeline}.`,
-    });
-  }
-
-  async #open(
-    { task, config, source, pair, destination }: Loaded,
-    o: {
-      sourceSql: pg.Client;
-      destinationSql: pg.Client;
-      queueUrl: string;
-      epoch: number;
-      status: StatusReporter;
-      copyEnd: bigint | undefined;
-    },
-  ): Promise<Stream> {
-    const { generation, id } = task;
-    const epoch = await this.#lease.nextEpoch(o.epoch);
-    const start = await readProgress(o.destinationSql, id, 0);
-    if (start?.generation !== generation)
-      throw new PgtwinError('gap-not-healable', {
-        detail: `The progress row of task ${id} is not of this generation.`,
-      });
-    const store = new CheckpointStore(this.#deps.repository.table, id);
-    const saved = await store.read(generation);
-    const { rows } = await o.sourceSql.query<{ timeout: string; version: string }>(
-      /* sql */ `select setting as timeout, current_setting('server_version_num') as version
-                  from pg_catalog.pg_settings where name = 'wal_sender_timeout'`,
-    );
-    let finishing: Promise<unknown> | undefined;
-    const finished = async (reading: ProgressReading): Promise<void> => {
-      if (o.copyEnd === undefined || reading.endLsn < o.copyEnd) return;
-      finishing ??= this.#finish({ task, config, source, pair, destination }).then(() =>
-        this.#move('initialized', 'the stream has passed the end of the copy'),
-      );
-      await finishing;
-    };
-    return new Stream({
-      task: id,
-      generation,
-      epoch,
-      config: task.configVersion,
-      shard: 0,
-      source,
-      sourceSql: o.sourceSql,
-      destinationSql: o.destinationSql,
-      origin: Number(rows[0]!.version) >= 160_000 ? 'none' : undefined,
-      retention: config.walRetention,
-      queueUrl: o.queueUrl,
-      queue: this.#deps.queue,
-      blobs: this.#deps.blobs,
-      clock: this.#deps.clock,
-      log: this.#log,
-      seen: new SeenTracker(saved),
-      start,
-      senderTimeoutMs: Number(rows[0]!.timeout),
-      saveCheckpoint: (at) =>
-        store.save({
-          generation,
-          epoch: at.epoch,
-          lsn: at.lsn.toString(),
-          position: at.position ?? null,
-          seen: at.seen,
-          newest: at.newest,
-        }),
-      onProgress: async (reading, figures) => {
-        await finished(reading);
-        await this.#recovered(reading, start, figures.outstanding);
-        await o.status.streaming(reading, figures, o.sourceSql);
-      },
-    });
-  }
-
+  /** The task is in Retrying: since when it was seen, what has moved shows whether things work again. */
   #retrying = false;
+  #watermark: Position | undefined;
+  #copied: number | undefined;
 
-  /** Back from Retrying once the destination moves on again, or nothing waits for it. */
-  async #recovered(reading: ProgressReading, start: ProgressReading, outstanding: boolean): Promise<void> {
-    if (!this.#retrying || (outstanding && reading.position <= start.position)) return;
+  /** Back from Retrying once the destination moves on again, or nothing waits for it: whoever reported the error. */
+  async #streamMoved({ reading, caughtUp }: StreamProgress): Promise<void> {
+    if (!this.#retrying) return;
+    this.#watermark ??= reading.position;
+    if (caughtUp || reading.position > this.#watermark) await this.#recovered();
+  }
+
+  /** The same for a copy that goes on: it may take longer than a task may be in Retrying. */
+  async #copyMoved(done: number): Promise<void> {
+    if (!this.#retrying) return;
+    this.#copied ??= done;
+    if (done > this.#copied) await this.#recovered().catch(() => {});
+  }
+
+  async #recovered(): Promise<void> {
     this.#attempt = 0;
     this.#retrying = false;
-    await this.#deps.repository.tryMove(this.#id, 'recovered', {
-      cause: 'the stream runs again',
-      actor: 'capture',
-    });
+    await this.#move('recovered', 'it works again', { from: 'Retrying' });
   }
 
   /** Looks at the task's state; what is under way ends when the state asks for something else. */
   async #watch(): Promise<void> {
     const { repository, clock } = this.#deps;
+    const stop = AbortSignal.any([this.#stop, this.#done.signal]);
     let pausingSince: number | undefined;
-    while (!this.#stop.aborted) {
-      await clock.sleep(WATCH_MS, this.#stop);
+    while (!stop.aborted) {
+      await clock.sleep(WATCH_MS, stop);
       const task = await repository.getTask(this.#id).catch(() => undefined);
-      if (!task) continue;
-      this.#retrying = task.state === 'Retrying';
+      if (!task || stop.aborted) continue;
+      this.#noteRetrying(task.state === 'Retrying');
       const wanted = task.state === 'Initializing' || task.state === 'Running' || task.state === 'Retrying';
+      if (task.state !== 'Pausing') pausingSince = undefined;
       if (wanted) continue;
-      if (task.state === 'Pausing' && this.#stream) {
+      if (task.state === 'Pausing' && this.#streaming) {
         pausingSince ??= clock.now().getTime();
-        this.#stream.drain();
+        this.#streaming.drain();
         if (clock.now().getTime() - pausingSince < DRAIN_MS) continue;
       }
       this.#current.abort();
-      if (task.state !== 'Pausing' && task.state !== 'Releasing') return;
     }
+  }
+
+  #noteRetrying(retrying: boolean): void {
+    if (retrying === this.#retrying) return;
+    this.#retrying = retrying;
+    this.#watermark = undefined;
+    this.#copied = undefined;
   }
 
   async #release(task: Task): Promise<void> {
@@ -361,19 +285,16 @@ export class TaskRunner {
             at: this.#deps.clock.now().toISOString(),
           }
         : undefined;
-    await this.#move(
-      'released',
-      left.length > 0 ? 'released, with leftovers' : 'everything was removed',
-      error,
-    );
+    const cause = left.length > 0 ? 'released, with leftovers' : 'everything was removed';
+    await this.#move('released', cause, error ? { error } : {});
   }
 
-  #move(input: TaskInput, cause: string, error?: TaskError): Promise<boolean> {
-    return this.#deps.repository.tryMove(this.#id, input, {
-      cause,
-      actor: 'capture',
-      ...(error ? { error } : {}),
-    });
+  #move(
+    input: TaskInput,
+    cause: string,
+    more: { readonly error?: TaskError; readonly from?: TaskState } = {},
+  ): Promise<boolean> {
+    return this.#deps.repository.tryMove(this.#id, input, { cause, actor: 'capture', ...more });
   }
 
   /** Records what went wrong and waits; false if the task is not to be tried again. */
@@ -390,12 +311,55 @@ export class TaskRunner {
       at: clock.now().toISOString(),
     };
     const never = error.rule.retry === 'never';
-    await this.#move(never ? 'give-up' : 'error', error.message, facts).catch(() => {});
+    await this.#move(never ? 'give-up' : 'error', error.message, { error: facts }).catch(() => {});
     if (never) return false;
+    this.#noteRetrying(true);
+    // The password may have been changed.
+    if (error.code === 'login-failed') await this.#forgetSecrets().catch(() => {});
     const waitMs = backoffMs(this.#attempt, clock.random());
     this.#attempt += 1;
     await clock.sleep(waitMs, AbortSignal.any([this.#stop, this.#current.signal]));
     const task = await repository.getTask(this.#id).catch(() => undefined);
     return task === undefined || task.state !== 'Failed';
+  }
+
+  async #forgetSecrets(): Promise<void> {
+    const { repository, secrets } = this.#deps;
+    const pair = await repository.getPair((await repository.getTask(this.#id)).pairId);
+    for (const { secret } of Object.values(pair.sides)) secrets.forget?.(secret);
+  }
+}
+
+/** What is left to do once the stream has passed the end of the copy: beside the stream, and once. */
+class Finishing {
+  readonly #copyEnd: bigint;
+  readonly #work: () => Promise<void>;
+  #state: 'waiting' | 'working' | 'done' | 'over' = 'waiting';
+  #failure: unknown;
+
+  constructor(copyEnd: bigint, work: () => Promise<void>) {
+    this.#copyEnd = copyEnd;
+    this.#work = work;
+  }
+
+  /** True when the work is done, until `over`; starts it when its time has come; throws when it has failed. */
+  isReached(endLsn: bigint): boolean {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#state === 'waiting' && endLsn >= this.#copyEnd) {
+      this.#state = 'working';
+      this.#work().then(
+        () => {
+          this.#state = 'done';
+        },
+        (error: unknown) => {
+          this.#failure = error;
+        },
+      );
+    }
+    return this.#state === 'done';
+  }
+
+  over(): void {
+    this.#state = 'over';
   }
 }

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import { clientConfig, type Target } from '../../shared/postgres/connect.ts';
+import { clientConfig, type Queryable, type Target } from '../../shared/postgres/connect.ts';
 import { literal } from '../../shared/postgres/ident.ts';
 import { u32, u64 } from '../../shared/postgres/pgoutput.ts';
 import { translate } from '../../shared/postgres/sqlstate.ts';
@@ -25,7 +25,9 @@ export type Source = {
   pause(): void;
   resume(): void;
   /** Standby status update (manual, 53.4): `confirmed` is what the slot may forget before, exactly. */
-  sendStatus(received: bigint, confirmed: bigint): void;
+  sendStatus(received: bigint, confirmed: bigint, replyWanted?: boolean): void;
+  /** Since when nothing came, on the monotonic clock; while paused that says nothing. */
+  readonly heardAt: number;
   close(): Promise<void>;
 };
 
@@ -42,6 +44,8 @@ export type SourceOptions = {
 const COPY_DATA = 0x64; // d
 const XLOG_DATA = 0x77; // w
 const KEEPALIVE = 0x6b; // k
+/** A walsender ends at its next look at its signals. */
+const END_MS = 5_000;
 const MICROS_2000 = 946_684_800_000_000n;
 
 type Socketlike = NodeJS.ReadWriteStream & { pause(): void; resume(): void; destroyed: boolean };
@@ -55,6 +59,7 @@ class RawPgoutput {
   readonly options: SourceOptions;
   readonly #events: SourceEvents;
   #splitter: FrameSplitter | undefined;
+  heardAt = performance.now();
 
   constructor(options: SourceOptions, events: SourceEvents) {
     this.options = options;
@@ -79,6 +84,7 @@ class RawPgoutput {
     };
     this.#splitter = new FrameSplitter(COPY_DATA, (b, start, end) => this.#frame(b, start, end), others);
     stream.on('data', (chunk: Buffer) => {
+      this.heardAt = performance.now();
       try {
         this.#splitter?.push(chunk);
         this.#events.drained();
@@ -118,12 +124,11 @@ export async function openSource(options: SourceOptions, events: SourceEvents): 
   failed.catch(() => {});
   service.on('error', (error: unknown) => fail(error));
   const started = new Promise<void>((resolve) => service.once('start', () => resolve()));
-  const running = service
-    .subscribe(new RawPgoutput(options, events), options.slot, lsnText(options.startLsn))
-    .then(() => {
-      if (!closing)
-        throw new PgtwinError('database-unreachable', { detail: 'The server ended the replication stream.' });
-    });
+  const plugin = new RawPgoutput(options, events);
+  const running = service.subscribe(plugin, options.slot, lsnText(options.startLsn)).then(() => {
+    if (!closing)
+      throw new PgtwinError('database-unreachable', { detail: 'The server ended the replication stream.' });
+  });
   const facts = { host: options.target.host, port: options.target.port };
   const done = Promise.race([running, failed]).then(
     () => {},
@@ -137,12 +142,17 @@ export async function openSource(options: SourceOptions, events: SourceEvents): 
   return {
     done,
     pause: () => connection.stream.pause(),
-    resume: () => connection.stream.resume(),
-    sendStatus(received, confirmed) {
+    resume() {
+      plugin.heardAt = performance.now();
+      connection.stream.resume();
+    },
+    sendStatus(received, confirmed, replyWanted = false) {
       if (closing || connection.stream.destroyed) return;
-      connection.sendCopyFromChunk(
-        statusPacket(received, confirmed, BigInt(Date.now()) * 1000n - MICROS_2000),
-      );
+      const time = BigInt(Date.now()) * 1000n - MICROS_2000;
+      connection.sendCopyFromChunk(statusPacket(received, confirmed, time, replyWanted));
+    },
+    get heardAt() {
+      return plugin.heardAt;
     },
     async close() {
       closing = true;
@@ -158,13 +168,31 @@ export async function openSource(options: SourceOptions, events: SourceEvents): 
   };
 }
 
-/** The packet as the manual has it: written, flushed, applied, client time, no reply wanted. */
-export function statusPacket(received: bigint, confirmed: bigint, time: bigint): Buffer {
+/** The packet as the manual has it: written, flushed, applied, client time, whether a keepalive is wanted at once. */
+export function statusPacket(
+  received: bigint,
+  confirmed: bigint,
+  time: bigint,
+  replyWanted: boolean,
+): Buffer {
   const packet = Buffer.alloc(34);
   packet[0] = 0x72; // r
   packet.writeBigUInt64BE(received > confirmed ? received : confirmed, 1);
   packet.writeBigUInt64BE(confirmed, 9);
   packet.writeBigUInt64BE(confirmed, 17);
   packet.writeBigInt64BE(time, 25);
+  packet[33] = replyWanted ? 1 : 0;
   return packet;
+}
+
+/**
+ * Ends the walsender that reads a slot: that of a capture which is dead, or no longer the owner and does not know it.
+ * To be called by the owner of the lease only.
+ */
+export async function endFormerSender(source: Queryable, slot: string): Promise<void> {
+  await source.query(
+    /* sql */ `select pg_terminate_backend(active_pid, ${END_MS}) from pg_catalog.pg_replication_slots
+                where slot_name = $1 and active_pid is not null`,
+    [slot],
+  );
 }

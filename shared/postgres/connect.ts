@@ -46,11 +46,19 @@ export const settingsOption = (more: Readonly<Record<string, string>> = {}): str
     .map(([name, value]) => `-c ${name}=${value.replaceAll('\\', '\\\\').replaceAll(' ', '\\ ')}`)
     .join(' ');
 
+/** A connection that is quiet for so long is probed: what lies in between must not take it for dead. */
+const KEEP_ALIVE_MS = 10_000;
+
+export type ConnectOptions = {
+  readonly application: string;
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly connectTimeoutMs?: number;
+  /** A statement that has no answer by then fails with `database-unreachable`: a silent network says nothing. */
+  readonly queryTimeoutMs?: number;
+};
+
 /** What `pg` needs to connect; shared with the replication connection. */
-export function clientConfig(
-  target: Target,
-  options: { application: string; settings?: Readonly<Record<string, string>>; connectTimeoutMs?: number },
-): pg.ClientConfig {
+export function clientConfig(target: Target, options: ConnectOptions): pg.ClientConfig {
   return {
     host: target.host,
     port: target.port,
@@ -61,16 +69,15 @@ export function clientConfig(
     application_name: options.application,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    ...(options.queryTimeoutMs ? { query_timeout: options.queryTimeoutMs } : {}),
     options: settingsOption(options.settings),
     client_encoding: 'UTF8',
   } as pg.ClientConfig;
 }
 
 /** Opens a connection with fixed settings; errors are translated (`database-unreachable`, `login-failed`, ...). */
-export async function connect(
-  target: Target,
-  options: { application: string; settings?: Readonly<Record<string, string>>; connectTimeoutMs?: number },
-): Promise<pg.Client> {
+export async function connect(target: Target, options: ConnectOptions): Promise<pg.Client> {
   const client = new pg.Client({ ...clientConfig(target, options), types: textTypes });
   // A connection lost between queries is reported by the next query; without a listener it would end the process.
   client.on('error', () => {});
@@ -99,7 +106,7 @@ const textTypes: pg.CustomTypesConfig = {
 /** Runs `work` on a connection of its own and closes it. */
 export async function withClient<T>(
   target: Target,
-  options: { application: string; settings?: Readonly<Record<string, string>>; connectTimeoutMs?: number },
+  options: ConnectOptions,
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = await connect(target, options);

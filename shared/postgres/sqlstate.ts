@@ -36,7 +36,7 @@ const socketCodes = new Set([
 ]);
 /** What `pg` says without a code when a connection goes or never comes. */
 const connectionTexts =
-  /connection terminated|timeout expired|terminated unexpectedly|not queryable|client was closed|closed the connection/i;
+  /connection terminated|timeout expired|query read timeout|terminated unexpectedly|not queryable|client was closed|closed the connection/i;
 
 /**
  * Texts where only the wording tells, with a sample per version:

@@ -31,6 +31,8 @@ export interface SecretStore {
   get(reference: string): Promise<string>;
   put(name: string, password: string): Promise<string>;
   remove(reference: string): Promise<void>;
+  /** Makes the next `get` read again: after `login-failed`, the password may have been changed. */
+  forget?(reference: string): void;
 }
 
 /** Queue, dead-letter queue and event source mapping of one task. All idempotent. */

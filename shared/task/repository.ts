@@ -8,6 +8,7 @@ import {
   type Task,
   type TaskConfig,
   type TaskError,
+  type TaskState,
   type TaskStatus,
   task,
   taskConfig,
@@ -19,7 +20,15 @@ import type { Table } from './table.ts';
 const EVENTS_KEPT_IN_TASK = 30;
 const TRIES = 20;
 
-export type Move = { readonly cause: string; readonly actor: string; readonly error?: TaskError };
+export type Move = {
+  readonly cause: string;
+  readonly actor: string;
+  readonly error?: TaskError;
+  /** Only from this state, whatever the machine allows; a task that has moved on meanwhile is left alone. */
+  readonly from?: TaskState;
+  /** Only if it is in Retrying since then: not another, later trouble. */
+  readonly retryingSince?: string;
+};
 
 /**
  * Reads and writes pairs and tasks. Keys: ('pairs', pair), ('tasks', task), and in the partition of each task
@@ -95,6 +104,12 @@ export class Repository {
   async move(id: string, input: TaskInput, why: Move): Promise<Task> {
     return this.#change(id, (current) => {
       const moved = next(current, input);
+      if (movedOn(current, why))
+        throw new PgtwinError('action-not-allowed', {
+          detail: `Task ${id} is in state ${current.state} meanwhile.`,
+          state: current.state,
+          input,
+        });
       const at = this.#now().toISOString();
       const event = { at, from: current.state, to: moved.state, input, cause: why.cause, actor: why.actor };
       const { returnTo: _returnTo, error: _error, retryingSince: _since, ...rest } = current;
@@ -194,6 +209,10 @@ export class Repository {
     throw new PgtwinError('conflict-of-versions', { detail: `Task ${id} is changed by many at once.` });
   }
 }
+
+const movedOn = (current: Task, { from, retryingSince }: Move): boolean =>
+  (from !== undefined && current.state !== from) ||
+  (retryingSince !== undefined && current.retryingSince !== retryingSince);
 
 const whyOf = ({ cause, actor }: Move) => ({ cause, actor });
 const pad = (n: number): string => String(n).padStart(8, '0');

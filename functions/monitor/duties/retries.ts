@@ -9,14 +9,15 @@ export const retries: Duty = {
   name: 'retries',
   async run({ watched, repository, now, log }) {
     for (const { task, minutes, clock } of expired(watched, now)) {
-      // Read again, as late as can be: a task that recovered since must not be stopped.
-      const current = await repository.getTask(task.id);
-      if (current.state !== 'Retrying' || current.retryingSince !== task.retryingSince) continue;
       const cause =
         clock === 'never'
           ? `The error ${task.error?.code} does not go away by itself.`
           : `Retried for ${minutes} minutes without success (${task.error?.code ?? 'unknown error'}).`;
-      const gaveUp = await repository.tryMove(task.id, 'give-up', { cause, actor: 'monitor' });
+      // A task that recovered since, and perhaps failed anew, is not stopped.
+      const gaveUp = await repository.tryMove(task.id, 'give-up', {
+        ...{ cause, actor: 'monitor', from: 'Retrying' },
+        ...(task.retryingSince ? { retryingSince: task.retryingSince } : {}),
+      });
       if (gaveUp) log.warn('task gave up retrying', { task: task.id, minutes, code: task.error?.code });
     }
   },
