@@ -146,6 +146,9 @@ async function decodeWhole(message: Message, blobs: BlobStore): Promise<Unit> {
   const [stored] = message.header.parts ?? [];
   const records = stored ? decompress(await blobs.get(stored.key)) : inlineRecords(message);
   const decoded = new RecordDecoder().decode(records);
+  const { transactions, last } = message.header;
+  if (decoded.transactions.length !== transactions || decoded.transactions.at(-1)?.position !== last)
+    throw new PgtwinError('message-malformed', { detail: 'A message does not hold what its header says.' });
   return { header: message.header, decoded, transactions: decoded.transactions };
 }
 

@@ -89,6 +89,7 @@ create table pgtwin.outcome (
   -- Hybrid time (microseconds since 1970) and side of the version that won.
   version_time bigint,
   version_side text,
+  xid text not null default pg_current_xact_id()::text,
   at timestamptz not null default now()
 );
 create index outcome_key on pgtwin.outcome (task, relation, key);
