@@ -281,6 +281,9 @@ async function inTransaction<T>(session: Session, work: () => Promise<T>): Promi
     return result;
   } catch (error) {
     await session.client.query('rollback').catch(() => {});
+    // ROLLBACK does not take the origin back, and with it no further transaction could set it up.
+    if (session.origin)
+      await session.client.query(/* sql */ `select pg_replication_origin_session_reset()`).catch(() => {});
     throw error;
   }
 }

@@ -145,16 +145,12 @@ export class BatchWriter {
     const executor = await this.#exact();
     if (this.#session.origin)
       await client.query(/* sql */ `select pg_replication_origin_session_setup($1)`, [this.#session.origin]);
-    try {
-      if (mode === 'sets') await this.#writeSets(decoded, transactions, seenBy, executor);
-      else
-        for (const [n, t] of transactions.entries())
-          for (let i = t.from; i < t.to; i++) await this.#writeOne(decoded, i, t, seenBy[n]!, executor);
-    } finally {
-      // After a failure the session still has it: ROLLBACK does not take it back.
-      if (this.#session.origin)
-        await client.query(/* sql */ `select pg_replication_origin_session_reset()`).catch(() => {});
-    }
+    if (mode === 'sets') await this.#writeSets(decoded, transactions, seenBy, executor);
+    else
+      for (const [n, t] of transactions.entries())
+        for (let i = t.from; i < t.to; i++) await this.#writeOne(decoded, i, t, seenBy[n]!, executor);
+    // After a failure no statement is taken any more: the session's origin is then reset behind the ROLLBACK.
+    if (this.#session.origin) await client.query(/* sql */ `select pg_replication_origin_session_reset()`);
   }
 
   /** Control rows, conflict log, cleaning; then the caller commits. */
