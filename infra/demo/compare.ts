@@ -19,7 +19,12 @@ export type Comparison = {
   /** The first ones. */
   readonly shown: readonly Difference[];
 };
-type Table = { readonly schema: string; readonly name: string; readonly key: string[]; readonly columns: string[] };
+type Table = {
+  readonly schema: string;
+  readonly name: string;
+  readonly key: string[];
+  readonly columns: string[];
+};
 
 const SHOWN = 10;
 
@@ -39,11 +44,15 @@ export async function compare(
   onTable: (table: string, rows: number) => void,
 ): Promise<Comparison> {
   const options = { application: 'demo comparison', settings: { work_mem: '64MB' } };
-  const [a, b] = await Promise.all([connect(databases.a.target, options), connect(databases.b.target, options)]);
+  const [a, b] = await Promise.all([
+    connect(databases.a.target, options),
+    connect(databases.b.target, options),
+  ]);
   try {
     const [inA, inB] = await Promise.all([a, b].map((client) => client.query<Table>(tablesSql)));
     const names = (tables: readonly Table[]) => JSON.stringify(tables);
-    if (names(inA!.rows) !== names(inB!.rows)) throw new Error('The two databases have different tables or columns.');
+    if (names(inA!.rows) !== names(inB!.rows))
+      throw new Error('The two databases have different tables or columns.');
     const tables: { table: string; rows: number; differences: number }[] = [];
     const shown: Difference[] = [];
     for (const table of inA!.rows) {
@@ -60,7 +69,8 @@ export async function compare(
 
 /** The key in hexadecimal sorts alike on both servers and in JavaScript, whatever it holds. */
 function rowsSql({ schema, name, key, columns }: Table): string {
-  const list = (names: readonly string[]) => `row(${names.map((column) => `t.${ident(column)}`).join(', ')})::text`;
+  const list = (names: readonly string[]) =>
+    `row(${names.map((column) => `t.${ident(column)}`).join(', ')})::text`;
   return /* sql */ `copy (
     select encode(convert_to(${list(key)}, 'UTF8'), 'hex') collate "C" as key, ${list(columns)}
     from ${qualified(schema, name)} t order by 1) to stdout`;

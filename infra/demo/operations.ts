@@ -71,7 +71,9 @@ export const operations: readonly Operation[] = [
     name: 'money moves',
     weight: 15,
     async run(w) {
-      const accounts = [own(w, w.counts.accounts), own(w, w.counts.accounts)].sort((one, other) => one - other);
+      const accounts = [own(w, w.counts.accounts), own(w, w.counts.accounts)].sort(
+        (one, other) => one - other,
+      );
       let rows = 0;
       for (const [n, account] of accounts.entries())
         rows += await write(
@@ -107,12 +109,14 @@ export const operations: readonly Operation[] = [
         /* sql */ `insert into shop.customers (email, name) values ($1, 'New one') returning id`,
         [`${w.fresh()}@example.com`],
       );
-      return 1 + (await write(w, /* sql */ `insert into shop.accounts (customer_id) values ($1)`, [rows[0]!.id]));
+      return (
+        1 + (await write(w, /* sql */ `insert into shop.accounts (customer_id) values ($1)`, [rows[0]!.id]))
+      );
     },
   },
   {
     name: 'prices of many products',
-    weight: 1,
+    weight: 4,
     run: (w) =>
       write(
         w,
@@ -185,7 +189,8 @@ export const operations: readonly Operation[] = [
   {
     name: 'a row with every type deleted',
     weight: 1,
-    run: (w) => write(w, /* sql */ `delete from shop.every_type where id = $1`, [takeOne(w, w.typed) ?? null]),
+    run: (w) =>
+      write(w, /* sql */ `delete from shop.every_type where id = $1`, [takeOne(w, w.typed) ?? null]),
   },
 ];
 

@@ -7,7 +7,7 @@ const { stdout } = process;
 /** What the demo prints: plain sentences, aligned columns, and one line that is rewritten while something goes on. */
 export class Screen {
   #live = '';
-  #printedAt = 0;
+  #printedAt = performance.now();
 
   heading(text: string): void {
     this.say();
@@ -27,7 +27,12 @@ export class Screen {
   table(rows: readonly (readonly string[])[]): void {
     const width = (column: number) => Math.max(...rows.map((row) => lengthOf(row[column] ?? '')));
     for (const row of rows)
-      this.say(`  ${row.map((cell, column) => pad(cell, width(column))).join('  ').trimEnd()}`);
+      this.say(
+        `  ${row
+          .map((cell, column) => pad(cell, width(column)))
+          .join('  ')
+          .trimEnd()}`,
+      );
   }
 
   /** The line of what goes on now. */
@@ -48,7 +53,7 @@ export class Screen {
     if (stdout.isTTY && this.#live) stdout.write(last ? `\r\u001b[2K${last}\n` : '\n');
     else if (last) stdout.write(`${last}\n`);
     this.#live = '';
-    this.#printedAt = 0;
+    this.#printedAt = performance.now();
   }
 }
 

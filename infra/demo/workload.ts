@@ -5,7 +5,7 @@ import { type DemoDatabases, openClient } from './databases.ts';
 import { largeSql, type Operation, operations, type Writer } from './operations.ts';
 import type { Counts } from './schema.ts';
 
-const WRITERS = 3;
+export const WRITERS = 3;
 /** Of one writer, at the most. */
 const TRANSACTIONS_PER_SECOND = 40;
 /** Deadlock, and serialization failure: written again, as an application does. */
