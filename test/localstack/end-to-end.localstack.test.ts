@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { TestDatabase } from '../support/database.ts';
-import { openStack, type TestStack } from '../support/stack.ts';
+import { isOwn, openStack, type TestStack } from '../support/stack.ts';
 import { openTwin, type Twin } from '../support/twin.ts';
 import { until } from '../support/wait.ts';
 
@@ -9,6 +9,9 @@ beforeAll(async () => {
   // At the default level the functions say nothing of what goes well.
   stack = await openStack({ applyTimeoutSeconds: '30', log: 'debug' });
   stack.startCapture();
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => console.error(await stack.lastWords()));
 });
 afterAll(() => stack?.[Symbol.asyncDispose]());
 
@@ -88,8 +91,7 @@ async function logsOf({ a, b, pair }: Twin): Promise<void> {
   for (const name of ['apply', 'copy'] as const) {
     const text = name === 'apply' ? 'applied' : 'chunk copied';
     const own = await until(`${name} to have logged "${text}"`, async () => {
-      const lines = await stack.logLines(name);
-      const written = lines.filter((line) => !/^(START|END|REPORT|INIT_START) /.test(line));
+      const written = (await stack.logLines(name)).filter(isOwn);
       return written.some((line) => line.includes(`"${text}"`)) && written;
     });
     const entries = own.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -153,6 +155,8 @@ function openWriter(side: TestDatabase, ids: readonly number[]) {
       total += 1;
     }
   })();
+  // Told by `more` and `stop`; where a test has failed before, its databases end under the writer.
+  running.catch(() => undefined);
   return {
     /** Waits until so many more transactions were committed. */
     async more(count: number): Promise<void> {

@@ -32,6 +32,8 @@ export type TestStack = AsyncDisposable & {
   readonly captureLines: readonly string[];
   /** All that a function has written to its log group, line by line. */
   logLines(name: 'apply' | 'copy' | 'api'): Promise<string[]>;
+  /** The last that the captures and the functions have said, for a test that has failed. */
+  lastWords(): Promise<string>;
   /** Keys of the objects that the bucket holds for a pair. */
   parts(pair: string): Promise<string[]>;
   /** What AWS holds for a pair, in words: queues, mappings, items, objects, secrets. */
@@ -40,6 +42,7 @@ export type TestStack = AsyncDisposable & {
 
 /** After this a lost capture's tasks are taken over; short, as tests wait for it. */
 const LEASE_MS = 3_000;
+const LAST_LINES = 40;
 
 /** Under a prefix of its own, so that several stacks fit into one LocalStack; bundled once, beside the project. */
 export async function openStack(context: Readonly<Record<string, string>> = {}): Promise<TestStack> {
@@ -73,6 +76,7 @@ export async function openStack(context: Readonly<Record<string, string>> = {}):
     bucket: deployed.outputs['BucketName'] ?? '',
     apply: deployed.outputs['ApplyFunctionName'] ?? '',
   };
+  const logLines = (name: string) => readLogs(clients.logs, `/aws/lambda/${prefix}-${name}`);
   const kept = opened.move();
   const reach = (url: string): string => {
     const seen = new URL(url);
@@ -103,7 +107,14 @@ export async function openStack(context: Readonly<Record<string, string>> = {}):
       process.once('exit', end);
       child.once('exit', () => process.off('exit', end));
     },
-    logLines: (name) => readLogs(clients.logs, `/aws/lambda/${prefix}-${name}`),
+    logLines,
+    async lastWords() {
+      const [apply, copy] = await Promise.all([logLines('apply'), logLines('copy')]);
+      const said = { capture: captureLines, apply: apply.filter(isOwn), copy: copy.filter(isOwn) };
+      return Object.entries(said)
+        .map(([name, lines]) => [`${name} said last:`, ...lines.slice(-LAST_LINES)].join('\n'))
+        .join('\n');
+    },
     parts: (pair) => listParts(clients.s3, names.bucket, pair),
     holds: (pair) => listAll(clients, names, pair),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
@@ -147,6 +158,9 @@ function openClients(endpoint: string) {
     sqs: new SQSClient(aws),
   };
 }
+
+/** A line that the function wrote itself, and not the platform about it. */
+export const isOwn = (line: string): boolean => !/^(START|END|REPORT|INIT_START) /.test(line);
 
 async function readLogs(client: CloudWatchLogsClient, logGroupName: string): Promise<string[]> {
   const lines: string[] = [];
