@@ -19,7 +19,7 @@ import { waitForQuiet } from './quiet.ts';
 import { countsOf, loadSql, schemaSql } from './schema.ts';
 import { milliseconds, number, type Screen } from './screen.ts';
 import { copyAll, divideSequences, preparePair, watchTasks } from './synchronize.ts';
-import { startWorkload, WRITERS } from './workload.ts';
+import { allEnded, startWorkload, WRITERS } from './workload.ts';
 
 const LARGE_ROWS = 100_000;
 
@@ -41,10 +41,10 @@ type Stage = DemoRun & {
 
 /** The whole demo, in the order of its output. True if both databases ended equal. */
 export async function demo(run: DemoRun): Promise<boolean> {
-  const { options, screen, open, signal } = run;
+  const { options, screen, open } = run;
   const started = performance.now();
   const step = (text: string): void => {
-    signal.throwIfAborted();
+    run.signal.throwIfAborted();
     screen.heading(text);
   };
   screen.say(styleText('bold', 'pgtwin: two PostgreSQL databases, both written to, kept in step.'));
@@ -57,7 +57,7 @@ export async function demo(run: DemoRun): Promise<boolean> {
   const clients = { a: await client(databases, 'a', open), b: await client(databases, 'b', open) };
   await clients.a.query(schemaSql);
   for (const sql of loadSql(counts)) {
-    signal.throwIfAborted();
+    run.signal.throwIfAborted();
     await clients.a.query(sql);
   }
   const loaded = Object.values(counts).reduce((sum, count) => sum + count, 0);
@@ -73,13 +73,24 @@ export async function demo(run: DemoRun): Promise<boolean> {
   const pair = await preparePair(api, databases, screen);
 
   step('3. Full copy: schema and rows of a go to b');
-  const watching = new AbortController();
-  open.defer(() => watching.abort());
-  const failure = watchTasks(api, pair, AbortSignal.any([signal, watching.signal]));
+  const ending = new AbortController();
+  const signal = AbortSignal.any([run.signal, ending.signal]);
+  const failure = watchTasks(api, pair, signal);
   failure.catch(() => undefined);
-  const orFail = <T>(work: Promise<T>): Promise<T> => Promise.race([work, failure]);
+  /** Ends when a task fails, and then not before the work has: nothing uses a connection that is closed by then. */
+  const orFail = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await Promise.race([work, failure]);
+    } catch (error) {
+      ending.abort();
+      await work.catch(() => undefined);
+      throw error;
+    }
+  };
   try {
-    const copyRate = await copyAll({ api, pair, rows: loaded, destination: clients.b, screen, signal });
+    const copyRate = await orFail(
+      copyAll({ api, pair, rows: loaded, destination: clients.b, screen, signal }),
+    );
     await divideSequences(clients);
     const [one, other] = await Promise.all([client(databases, 'a', open), client(databases, 'b', open)]);
     const probes = {
@@ -90,7 +101,7 @@ export async function demo(run: DemoRun): Promise<boolean> {
         destination: await client(databases, 'a', open),
       }),
     };
-    const stage: Stage = { ...run, databases, api, pair, clients, probes };
+    const stage: Stage = { ...run, signal, databases, api, pair, clients, probes };
 
     step(
       `4. ${options.seconds} s of writes on both sides, among them one transaction of ${number(largeOf(options))} rows`,
@@ -126,10 +137,10 @@ export async function demo(run: DemoRun): Promise<boolean> {
     );
     return converged;
   } catch (error) {
-    if (!signal.aborted) for (const line of log.complaints()) screen.say(`  ${line.slice(0, 500)}`);
+    if (!run.signal.aborted) for (const line of log.complaints()) screen.say(`  ${line.slice(0, 500)}`);
     throw error;
   } finally {
-    watching.abort();
+    ending.abort();
   }
 }
 
@@ -169,17 +180,14 @@ async function writeOnBoth(stage: Stage, counts: ReturnType<typeof countsOf>) {
     largeRows: largeOf(options),
   });
   const over = new AbortController();
-  const until = AbortSignal.any([signal, over.signal]);
   const all = Object.values(probes);
-  const probing = Promise.all(all.map((probe) => probe.run(until)));
-  const showing = showFigures({ screen, clients, written: workload.written, probes: all, signal: until });
-  try {
-    await workload.ended;
-  } finally {
-    over.abort();
-  }
-  const writing = (performance.now() - started) / 1000;
-  await Promise.all([probing, showing]);
+  const until = AbortSignal.any([signal, over.signal]);
+  await allEnded([
+    workload.ended.finally(() => over.abort()),
+    ...all.map((probe) => probe.run(over.signal, signal)),
+    showFigures({ screen, clients, written: workload.written, probes: all, signal: until }),
+  ]);
+  const writing = workload.seconds();
   await waitForQuiet(clients, probes, signal);
   const arriving = (performance.now() - started) / 1000;
   const after = await Promise.all(sides.map((side) => readApplied(clients[side])));

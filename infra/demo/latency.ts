@@ -26,14 +26,17 @@ export class LatencyProbe {
     this.#destination = options.destination;
   }
 
-  /** Sends markers until the signal, and returns when the last one has arrived. */
-  async run(signal: AbortSignal): Promise<void> {
-    const sending = this.#send(signal);
-    while (!signal.aborted || this.#committed.length > 0) {
-      await this.#look();
-      await pause(LOOK_MS);
+  /** Sends markers until `over`, and returns when the last one has arrived, or at once when `stop` says so. */
+  async run(over: AbortSignal, stop: AbortSignal): Promise<void> {
+    const sending = this.#send(AbortSignal.any([over, stop]));
+    try {
+      while (!stop.aborted && (!over.aborted || this.#committed.length > 0)) {
+        await this.#look();
+        await pause(LOOK_MS);
+      }
+    } finally {
+      await sending;
     }
-    await sending;
   }
 
   /** One marker behind everything that was committed before; resolves when it has arrived. */

@@ -17,6 +17,8 @@ export type Workload = {
   readonly written: Readonly<Record<Side, Written>>;
   /** Resolves when the time is over and every writer has ended; rejects with what a writer met. */
   readonly ended: Promise<void>;
+  /** From the start to the last commit. */
+  seconds(): number;
 };
 
 /** Several connections write on each side at the same time, and one of them once a large transaction. */
@@ -32,14 +34,24 @@ export function startWorkload(options: {
     a: { transactions: 0, rows: 0, repeated: 0 },
     b: { transactions: 0, rows: 0, repeated: 0 },
   };
-  const until = performance.now() + seconds * 1000;
+  const started = performance.now();
+  const until = started + seconds * 1000;
+  let last = started;
   const writers = (['a', 'b'] as const).flatMap((side) =>
     Array.from({ length: WRITERS }, () => runWriter({ ...options, side, until, written: written[side] })),
   );
   const large = pause(seconds * 250, undefined, { signal }).then(() =>
     writeLarge(options.databases, options.largeRows, written.a),
   );
-  return { written, ended: Promise.all([...writers, large]).then(() => undefined) };
+  const ended = allEnded([...writers, large]).finally(() => {
+    last = performance.now();
+  });
+  return { written, ended, seconds: () => (last - started) / 1000 };
+}
+
+/** Rejects with the first failure, but not before all have ended: none uses a connection that is closed by then. */
+export async function allEnded(work: readonly Promise<unknown>[]): Promise<void> {
+  for (const each of await Promise.allSettled(work)) if (each.status === 'rejected') throw each.reason;
 }
 
 async function runWriter(options: {
