@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
+import { until } from '../support/wait.ts';
+
+let on: TestPlatform;
+beforeAll(async () => {
+  on = await openPlatform();
+});
+afterAll(async () => {
+  await on?.[Symbol.asyncDispose]();
+});
+
+const schema = `create table item (id int primary key, n int not null default 0, u text unique, t text);
+  insert into item select g, 0, 'u' || g, 'row' from generate_series(1, 20) g`;
+
+/** Writes on both sides that do not know of each other: the stream of each waits for a lock that we hold. */
+async function crossed(twin: Twin, a: string, b: string): Promise<void> {
+  const hold = await Promise.all([twin.a.connect(), twin.b.connect()]);
+  for (const client of hold) await client.query('begin; select from pgtwin.apply_progress for update');
+  await twin.a.query(a);
+  await twin.b.query(b);
+  for (const client of hold) await client.query('commit');
+  await twin.settle();
+}
+
+describe.each(['overwrite', 'ignore', 'last-write-wins', 'source-priority'])(
+  'policy %s',
+  (conflictPolicy) => {
+    test('both databases end identical, whatever met', async () => {
+      await using twin = await openTwin(on, {
+        schema,
+        forward: { conflictPolicy },
+        reverse: { conflictPolicy },
+      });
+      await crossed(
+        twin,
+        `update item set n = 1, t = 'a' where id = 1`,
+        `update item set n = 2 where id = 1`,
+      );
+      await crossed(
+        twin,
+        `insert into item values (100, 1, 'a', 'a')`,
+        `insert into item values (100, 2, 'b', 'b')`,
+      );
+      await crossed(twin, 'delete from item where id = 2', 'update item set n = 5 where id = 2');
+      await crossed(twin, 'update item set n = 5 where id = 3', 'delete from item where id = 3');
+      await crossed(
+        twin,
+        `insert into item values (101, 1, 'same')`,
+        `insert into item values (102, 2, 'same')`,
+      );
+      await crossed(
+        twin,
+        `update item set u = 'taken' where id = 4`,
+        `update item set u = 'taken' where id = 5`,
+      );
+      await crossed(twin, 'update item set id = 200 where id = 6', 'update item set n = 9 where id = 6');
+      await crossed(twin, 'update item set id = 201 where id = 7', 'update item set id = 202 where id = 7');
+      await crossed(twin, 'delete from item where id = 8', 'delete from item where id = 8');
+      await crossed(
+        twin,
+        'truncate item',
+        `update item set n = 77 where id = 9; insert into item values (300, 1, 'late')`,
+      );
+      expect(await twin.differences()).toEqual([]);
+      const kinds = new Set((await twin.conflicts()).map((c) => c['kind']));
+      for (const kind of ['update_origin_differs', 'insert_exists', 'delete_missing'])
+        expect(kinds).toContain(kind);
+    });
+  },
+);
+
+test('updates that follow on each other from both sides are never a conflict', async () => {
+  await using twin = await openTwin(on, { schema, forward: { conflictPolicy: 'ignore' } });
+  for (let n = 1; n <= 30; n++) {
+    const [from, to] = n % 2 === 1 ? [twin.a, twin.b] : [twin.b, twin.a];
+    await from.query(`update item set n = ${n} where id = 1`);
+    await until(
+      `update ${n} has arrived`,
+      async () => (await to.rows(`select from item where id = 1 and n = ${n}`)).length > 0,
+    );
+  }
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+  expect(await twin.conflicts()).toEqual([]);
+});
+
+test('random writes on few rows of both sides at once: identical when it is quiet', async () => {
+  await using twin = await openTwin(on, { schema, forward: { conflictPolicy: 'last-write-wins' } });
+  const writer = async (side: 'a' | 'b', seed: number): Promise<void> => {
+    const client = await twin[side].connect();
+    let state = seed;
+    const below = (n: number): number => {
+      state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+      return (state >> 8) % n;
+    };
+    for (let i = 0; i < 150; i++) {
+      const id = 1 + below(12);
+      const sql = [
+        `update item set n = n + 1 where id = ${id}`,
+        `update item set t = '${side}${i}' where id = ${id}`,
+        `delete from item where id = ${id}`,
+        `insert into item values (${id}, ${i}, '${side}${i}') on conflict do nothing`,
+        `update item set u = 'v${below(6)}' where id = ${id}`,
+        `update item set id = ${20 + below(12)} where id = ${id}`,
+      ][below(6)]!;
+      await client.query(sql).catch((error: { code?: string }) => {
+        if (!['23505', '40P01'].includes(error.code ?? '')) throw error;
+      });
+    }
+  };
+  await Promise.all([writer('a', 1), writer('a', 2), writer('b', 3), writer('b', 4)]);
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+});
