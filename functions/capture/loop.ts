@@ -57,8 +57,10 @@ export type StreamEnd =
 
 const POLL_BUSY_MS = 10;
 const POLL_IDLE_MS = 500;
-/** With this many messages not yet applied there is no hurry: what comes fills the next message. */
+/** With this many messages not yet applied there is no hurry: what comes fills the next message, */
 const UNAPPLIED_ENOUGH = 8;
+/** but not for longer than this: they may be lost, and only a message behind them brings that to light. */
+const FILL_MS = 500;
 const STATUS_MS = 10_000;
 
 /**
@@ -81,6 +83,7 @@ export class Stream {
   #deaf = false;
   #previous: Position;
   #received = 0n;
+  #postedAt = 0;
   #bytesSent = 0;
   #messagesSent = 0;
 
@@ -183,8 +186,9 @@ export class Stream {
 
   /** The socket is read empty: while the reader or a send is behind fill the message, else it leaves now. */
   #sealWhenIdle(): void {
-    const behind = this.#outbox.waiting > 0 || this.#confirmer.size >= UNAPPLIED_ENOUGH;
-    if (this.#reader.transactions === 0 || behind) return;
+    if (this.#reader.transactions === 0 || this.#outbox.waiting > 0) return;
+    const filling = performance.now() - this.#postedAt < FILL_MS;
+    if (filling && this.#confirmer.size >= UNAPPLIED_ENOUGH) return;
     if (this.#reader.inTransaction) this.#sealComplete();
     else this.#seal();
   }
@@ -218,6 +222,7 @@ export class Stream {
       records,
     );
     this.#previous = span.last;
+    this.#postedAt = performance.now();
     const { seen: now } = this.#o;
     this.#confirmer.outstanding({
       last: span.last,

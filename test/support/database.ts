@@ -13,6 +13,8 @@ export type TestDatabaseOptions = {
    * REPLICATION, nothing more.
    */
   readonly account?: 'superuser' | 'plain';
+  /** Another server than the run's: one that the test may stop. */
+  readonly server?: TestServer;
   /** Closing throws if a slot, a publication, an event trigger or the schema `pgtwin` was left. Default false. */
   readonly mustEndClean?: boolean;
 };
@@ -53,9 +55,13 @@ export type TestDatabase = AsyncDisposable & {
 /** A database with a unique name on one of the run's two servers; disposing it drops it and what depends on it. */
 export async function openDatabase(
   side: 'a' | 'b',
-  { schema, account = 'superuser', mustEndClean = false }: TestDatabaseOptions = {},
+  {
+    schema,
+    account = 'superuser',
+    mustEndClean = false,
+    server = inject('postgres')[side],
+  }: TestDatabaseOptions = {},
 ): Promise<TestDatabase> {
-  const server = inject('postgres')[side];
   const name = `test_${side}_${randomBytes(6).toString('hex')}`;
   const plain =
     account === 'plain' ? { user: `${name}_owner`, password: randomBytes(9).toString('hex') } : undefined;
@@ -82,12 +88,21 @@ export async function openDatabase(
     return client;
   };
   let superuserClient: Promise<pg.Client> | undefined;
+  const superuser = async (): Promise<pg.Client> => {
+    superuserClient ??= connect(superuserUrl);
+    const opened = await superuserClient;
+    // A server that was restarted is connected to again.
+    if (opened.listenerCount('end') === 0)
+      opened.once('end', () => {
+        superuserClient = undefined;
+      });
+    return opened;
+  };
   const superuserRows = async <Row extends pg.QueryResultRow>(
     sql: string,
     parameters: readonly unknown[] = [],
   ): Promise<Row[]> => {
-    superuserClient ??= connect(superuserUrl);
-    return (await (await superuserClient).query<Row>(sql, [...parameters])).rows;
+    return (await (await superuser()).query<Row>(sql, [...parameters])).rows;
   };
 
   const close = async (): Promise<void> => {
@@ -100,8 +115,15 @@ export async function openDatabase(
   try {
     const client = await connect();
     if (schema) await client.query(schema);
-    const query: TestDatabase['query'] = (sql, parameters) =>
-      parameters ? client.query(sql, [...parameters]) : client.query(sql);
+    let current: Promise<pg.Client> | undefined = Promise.resolve(client);
+    client.once('end', () => {
+      current = undefined;
+    });
+    const query: TestDatabase['query'] = async (sql, parameters) => {
+      current ??= connect();
+      const opened = await current;
+      return parameters ? opened.query(sql, [...parameters]) : opened.query(sql);
+    };
     return {
       side,
       server,

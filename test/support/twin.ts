@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Platform, type PlatformOptions } from '../../infra/local/platform.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
+import type { TestServer } from './global-postgres.ts';
 import { differences } from './tables.ts';
 import { until } from './wait.ts';
 
@@ -67,6 +68,8 @@ export type TwinOptions = {
   /** Only the forward task. */
   readonly oneWay?: boolean;
   readonly arbiter?: 'a' | 'b';
+  /** Servers of the test's own, which it may stop. */
+  readonly servers?: { readonly a?: TestServer; readonly b?: TestServer };
   /** Where the tasks reach a side, instead of the database's own address. */
   readonly through?: { readonly a?: (url: string) => string; readonly b?: (url: string) => string };
 };
@@ -92,9 +95,14 @@ export type Twin = AsyncDisposable & {
 };
 
 export async function openTwin(on: Pick<TestPlatform, 'call'>, options: TwinOptions): Promise<Twin> {
-  const account = options.account ?? 'superuser';
-  const a = await openDatabase('a', { schema: options.schema, account });
-  const b = await openDatabase('b', { ...(options.both ? { schema: options.schema } : {}), account });
+  const { account = 'superuser', servers = {} } = options;
+  const serverOf = (side: 'a' | 'b') => (servers[side] ? { server: servers[side] } : {});
+  const a = await openDatabase('a', { schema: options.schema, account, ...serverOf('a') });
+  const b = await openDatabase('b', {
+    ...(options.both ? { schema: options.schema } : {}),
+    account,
+    ...serverOf('b'),
+  });
   const reached = (side: 'a' | 'b', url: string) =>
     `${options.through?.[side]?.(url) ?? url}?sslmode=disable`;
   const { call } = on;
