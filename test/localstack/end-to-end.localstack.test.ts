@@ -120,16 +120,25 @@ test('a capture that is killed under writes, twice: every change arrives exactly
   const writers = [openWriter(a, [1, 2, 3, 4]), openWriter(b, [5, 6, 7, 8])];
   const more = (count: number) => Promise.all(writers.map((writer) => writer.more(count)));
   await more(100);
+  const additions = async (side: TestDatabase, ids: string) => {
+    const [row] = await side.rows<{ n: number }>(`select sum(n)::int as n from counter where id ${ids}`);
+    return row!.n;
+  };
   for (let kill = 0; kill < 2; kill++) {
     await stack.killCapture();
     await more(100);
-    const arrived = async () => {
-      const [row] = await b.rows<{ n: number }>('select sum(n)::int as n from counter where id <= 4');
-      return row?.n ?? 0;
-    };
-    const before = await arrived();
+    // What was written while there was no capture can only come by the next one, which meets its end under way.
+    const goals = await Promise.all([additions(a, '<= 4'), additions(b, '> 4')]);
     stack.startCapture();
-    await until('changes to arrive again', async () => (await arrived()) > before + 20);
+    await until(
+      'what was written without a capture to arrive',
+      async (saw) => {
+        const arrived = await Promise.all([additions(b, '<= 4'), additions(a, '> 4')]);
+        saw({ arrived, goals });
+        return arrived.every((n, side) => n >= goals[side]!);
+      },
+      { timeoutMs: 60_000 },
+    );
   }
   const counted = (await Promise.all(writers.map((writer) => writer.stop()))).flat();
   await twin.settle();
