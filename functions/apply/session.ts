@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import { connect, type Target } from '../../shared/postgres/connect.ts';
+import { connect, disconnect, type Target } from '../../shared/postgres/connect.ts';
 import { originName } from '../../shared/postgres/names.ts';
 import type { Relation } from '../../shared/postgres/pgoutput.ts';
 import { OwnXids } from './own-xids.ts';
@@ -117,6 +117,6 @@ export async function openSession(options: {
       named.clear();
     },
     isClosed: () => closed,
-    close: () => client.end().catch(() => {}),
+    close: () => disconnect(client),
   };
 }

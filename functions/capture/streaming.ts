@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import { connect, type Queryable, type Target } from '../../shared/postgres/connect.ts';
+import { connect, disconnect, type Queryable, type Target } from '../../shared/postgres/connect.ts';
 import { slotName } from '../../shared/postgres/names.ts';
 import { asPosition, lsnOf, type Position } from '../../shared/stream/position.ts';
 import type { BlobStore, Clock, Delivery, Queue } from '../../shared/task/ports.ts';
@@ -99,7 +99,7 @@ export class Streaming {
       return 'stopped';
     } finally {
       this.#stream = undefined;
-      await Promise.all(clients.map((client) => client.end().catch(() => {})));
+      await Promise.all(clients.map(disconnect));
     }
   }
 

@@ -95,9 +95,19 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
     await client.connect();
     return client;
   } catch (error) {
-    await client.end().catch(() => {});
+    await disconnect(client);
     throw translate(error, { host: target.host, port: target.port, database: target.database });
   }
+}
+
+const GOODBYE_MS = 1_000;
+
+/** Closes a connection; one whose other end is silent is dropped. */
+export async function disconnect(client: pg.Client): Promise<void> {
+  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;
+  const timer = setTimeout(() => stream.destroy(), GOODBYE_MS);
+  await client.end().catch(() => {});
+  clearTimeout(timer);
 }
 
 const parserOf = pg.types.getTypeParser as (oid: number, format: 'text') => (value: string) => unknown;
@@ -126,6 +136,6 @@ export async function withClient<T>(
     if (error instanceof PgtwinError) throw error;
     throw translate(error, { host: target.host, port: target.port, database: target.database });
   } finally {
-    await client.end().catch(() => {});
+    await disconnect(client);
   }
 }

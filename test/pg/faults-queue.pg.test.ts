@@ -42,7 +42,7 @@ test('the whole queue is dropped, twice within a minute', async () => {
   }
   await writes.more(50);
   await writes.stop();
-  await expectEqual(twin);
+  await expectEqual(twin, writes);
 });
 
 test('a queue that was deleted is made again', async () => {
@@ -52,7 +52,7 @@ test('a queue that was deleted is made again', async () => {
   await until('the queues to be there again', queues, { timeoutMs: 60_000, tolerateErrors: true });
   await writes.more(50);
   await writes.stop();
-  await expectEqual(twin);
+  await expectEqual(twin, writes);
   for (const direction of ['forward', 'reverse'] as const) await twin.reach(direction, 'Running');
 });
 
@@ -76,7 +76,7 @@ test('the table refuses for a while', async () => {
       await writes.more(50);
     }
     await writes.stop();
-    await expectEqual(twin);
+    await expectEqual(twin, writes);
     for (const direction of ['forward', 'reverse'] as const) await twin.reach(direction, 'Running');
   } finally {
     env['AWS_ENDPOINT_URL_DYNAMODB'] = real.href;

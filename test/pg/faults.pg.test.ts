@@ -38,7 +38,7 @@ test('the capture is killed under writes, again and again', async () => {
   }
   await writes.more(20);
   await writes.stop();
-  await expectEqual(twin);
+  await expectEqual(twin, writes);
 });
 
 test('apply is killed in mid-batch, at random moments', async () => {
@@ -48,7 +48,7 @@ test('apply is killed in mid-batch, at random moments', async () => {
     await on.platform.apply.kill();
   }
   await writes.stop();
-  await expectEqual(twin);
+  await expectEqual(twin, writes);
   for (const direction of ['forward', 'reverse'] as const) await twin.reach(direction, 'Running');
 });
 
@@ -63,7 +63,7 @@ test('two invocations get the same messages at the same time', async () => {
   await using writes = startWrites(twin);
   await writes.more(200);
   await writes.stop();
-  await expectEqual(twin);
+  await expectEqual(twin, writes);
   expect(calls).toBeGreaterThan(4);
 });
 
@@ -79,7 +79,7 @@ test('every message is delivered twice, the second time behind later ones', asyn
   await using writes = startWrites(twin);
   await writes.more(200);
   await writes.stop();
-  await expectEqual(twin);
+  await expectEqual(twin, writes);
 });
 
 test('an invocation is carried out, and its answer lost', async () => {
@@ -92,22 +92,22 @@ test('an invocation is carried out, and its answer lost', async () => {
   await using writes = startWrites(twin);
   await writes.more(150);
   await writes.stop();
-  await expectEqual(twin);
+  await expectEqual(twin, writes);
   expect(lost).toBeGreaterThan(3);
 });
 
 test('every fifth message is lost: they are sent again', async () => {
   let calls = 0;
+  await using writes = startWrites(twin);
   {
     using _ = tap(async (event, apply) =>
       ++calls % 5 === 0 ? { batchItemFailures: [] } : await apply(event),
     );
-    await using writes = startWrites(twin);
     await writes.more(300);
     await writes.stop();
     await until('some messages to be lost', async () => calls > 15);
   }
-  await expectEqual(twin);
+  await expectEqual(twin, writes);
 });
 
 test('more messages in a row are lost than the capture lets lie unapplied', async () => {
@@ -122,7 +122,7 @@ test('more messages in a row are lost than the capture lets lie unapplied', asyn
   }
   await writes.more(20);
   await writes.stop();
-  await expectEqual(twin);
+  await expectEqual(twin, writes);
 });
 
 test('the last message is lost and nothing follows: a heartbeat brings it to light', async () => {

@@ -87,17 +87,22 @@ export async function openDatabase(
     clients.push(client);
     return client;
   };
-  let superuserClient: Promise<pg.Client> | undefined;
-  const superuser = async (): Promise<pg.Client> => {
-    superuserClient ??= connect(superuserUrl);
-    const opened = await superuserClient;
-    // A server that was restarted is connected to again.
-    if (opened.listenerCount('end') === 0)
-      opened.once('end', () => {
-        superuserClient = undefined;
-      });
-    return opened;
+  /** The same client each time, until a server that was restarted ends it. */
+  const lasting = (to: string, first?: pg.Client): (() => Promise<pg.Client>) => {
+    let current = first && Promise.resolve(first);
+    const forget = (): void => {
+      current = undefined;
+    };
+    first?.once('end', forget);
+    return async () => {
+      if (current) return current;
+      current = connect(to);
+      const opened = await current;
+      opened.once('end', forget);
+      return opened;
+    };
   };
+  const superuser = lasting(superuserUrl);
   const superuserRows = async <Row extends pg.QueryResultRow>(
     sql: string,
     parameters: readonly unknown[] = [],
@@ -115,13 +120,9 @@ export async function openDatabase(
   try {
     const client = await connect();
     if (schema) await client.query(schema);
-    let current: Promise<pg.Client> | undefined = Promise.resolve(client);
-    client.once('end', () => {
-      current = undefined;
-    });
+    const asAccount = lasting(url, client);
     const query: TestDatabase['query'] = async (sql, parameters) => {
-      current ??= connect();
-      const opened = await current;
+      const opened = await asAccount();
       return parameters ? opened.query(sql, [...parameters]) : opened.query(sql);
     };
     return {

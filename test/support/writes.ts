@@ -18,29 +18,54 @@ export type Side = 'a' | 'b';
 export type Writes = AsyncDisposable & {
   /** Transactions that each side has committed so far, as far as its writer knows. */
   readonly committed: Readonly<Record<Side, number>>;
+  /** What there was before, when nobody wrote. */
+  readonly before: Promise<Tally>;
   /** Waits for so many more, on every side that writes. */
   more(count: number): Promise<void>;
   stop(): Promise<void>;
 };
 
+/** Rows written and row changes applied, by direction. */
+type Tally = Readonly<Record<'f' | 'r', { readonly written: number; readonly applied: number }>>;
+
+async function tallyOf(twin: Twin): Promise<Tally> {
+  const count = async (direction: 'f' | 'r', from: TestDatabase, to: TestDatabase) => {
+    const [rows] = await from.rows<{ n: number }>(
+      /* sql */ `select count(*)::int as n from ledger where side = $1`,
+      [from.side],
+    );
+    const [progress] = await to.superuserRows<{ n: string }>(
+      /* sql */ `select changes::text as n from pgtwin.apply_progress where task = $1`,
+      [`${twin.pair}_${direction}`],
+    );
+    return { written: rows!.n, applied: Number(progress?.n ?? 0) };
+  };
+  return { f: await count('f', twin.a, twin.b), r: await count('r', twin.b, twin.a) };
+}
+
 /** Writes on both sides, in transactions of their own rows, some hundred per second, until stopped. */
 export function startWrites(twin: Twin, sides: readonly Side[] = ['a', 'b']): Writes {
   const committed = { a: 0, b: 0 };
   const stop = new AbortController();
-  const running = sides.map((side) => write(twin[side], side, stop.signal, () => committed[side]++));
+  const before = tallyOf(twin);
+  const running = sides.map(async (side) => {
+    await before;
+    await write(twin[side], side, stop.signal, () => committed[side]++);
+  });
   const end = async (): Promise<void> => {
     stop.abort();
     await Promise.all(running);
   };
   return {
     committed,
+    before,
     async more(count) {
-      const before = { ...committed };
+      const from = { ...committed };
       await until(
         `${count} more transactions`,
         async (saw) => {
           saw(committed);
-          return sides.every((side) => committed[side] >= before[side] + count);
+          return sides.every((side) => committed[side] >= from[side] + count);
         },
         { timeoutMs: 60_000 },
       );
@@ -86,29 +111,21 @@ async function write(
   }
 }
 
-/** Both databases are equal, and every change was applied once. To be called when nobody writes. */
-export async function expectEqual(twin: Twin): Promise<void> {
+/** Both databases are equal, and every change of the writes, which have stopped, was applied once. */
+export async function expectEqual(twin: Twin, writes: Writes): Promise<void> {
   await twin.settle();
   expect(await twin.differences()).toEqual([]);
   expect(await twin.conflicts()).toEqual([]);
   for (const side of [twin.a, twin.b]) {
     const { rows } = await side.query(/* sql */ `
       select side, count(*)::int as n, (select sum(n)::int from counter where id % 2 = (side = 'b')::int) as counted
-        from ledger group by side order by side`);
+        from ledger where side in ('a', 'b') group by side order by side`);
     for (const { n, counted } of rows) expect(counted).toBe(2 * n);
   }
-  for (const [direction, from, to] of [
-    ['f', twin.a, twin.b],
-    ['r', twin.b, twin.a],
-  ] as const) {
-    const [written] = await from.rows<{ n: string }>(
-      /* sql */ `select count(*)::text as n from ledger where side = $1`,
-      [from.side],
-    );
-    const [applied] = await to.superuserRows<{ n: string }>(
-      /* sql */ `select changes::text as n from pgtwin.apply_progress where task = $1`,
-      [`${twin.pair}_${direction}`],
-    );
-    if (applied) expect(`${direction} ${applied.n}`).toBe(`${direction} ${CHANGES * Number(written!.n)}`);
-  }
+  const [before, now] = [await writes.before, await tallyOf(twin)];
+  for (const d of ['f', 'r'] as const)
+    expect([d, now[d].applied - before[d].applied]).toEqual([
+      d,
+      CHANGES * (now[d].written - before[d].written),
+    ]);
 }
