@@ -1,0 +1,80 @@
+import { GetQueueAttributesCommand, ListQueuesCommand } from '@aws-sdk/client-sqs';
+import { type Difference, differences } from '../support/tables.ts';
+import { until } from '../support/wait.ts';
+import type { Side } from './transactions.ts';
+import type { World } from './world.ts';
+import type { Writers } from './writers.ts';
+
+export type Verdict = {
+  readonly differences: readonly Difference[];
+  /** Acknowledged ledger rows that are missing, and counters that are not what the ledger says. */
+  readonly lost: readonly string[];
+  readonly deadLetters: number;
+  readonly conflicts: number;
+};
+
+const QUIET_MS = 120_000;
+
+/** Waits until both tasks run and nothing is on its way: no marker, no open pull. Throws what it waited for. */
+export async function waitForQuiet({ twin }: World, arbiter: Side): Promise<void> {
+  for (const direction of ['forward', 'reverse'] as const) await twin.reach(direction, 'Running');
+  const follower = arbiter === 'a' ? twin.b : twin.a;
+  const task = `${twin.pair}_${follower.side === 'a' ? 'f' : 'r'}`;
+  await until(
+    'no pull to be open',
+    async (saw) => {
+      await twin.settle();
+      const rows = await follower.superuserRows<{ n: number }>(
+        `select count(*)::int as n from pgtwin.pull where task = $1`,
+        [task],
+      );
+      saw(`${rows[0]!.n} open`);
+      return rows[0]!.n === 0;
+    },
+    { timeoutMs: QUIET_MS },
+  );
+  for (const direction of ['forward', 'reverse'] as const) await twin.reach(direction, 'Running');
+}
+
+/** Compares the two databases, and each with what its writers know. */
+export async function judge(world: World, writers: Writers): Promise<Verdict> {
+  const { twin } = world;
+  const lost = (await Promise.all((['a', 'b'] as const).map((side) => lostAt(world, side, writers)))).flat();
+  return {
+    differences: await differences({ url: twin.a.superuserUrl }, { url: twin.b.superuserUrl }),
+    lost,
+    deadLetters: await countDeadLetters(world),
+    conflicts: (await twin.conflicts()).length,
+  };
+}
+
+async function lostAt({ twin }: World, side: Side, { acknowledged }: Writers): Promise<string[]> {
+  const missing = await Promise.all(
+    (['a', 'b'] as const).map(async (writer) => {
+      const rows = await twin[side].superuserRows<{ n: number }>(
+        /* sql */ `select n from unnest($2::int[]) n where not exists (select from ledger l where l.side = $1 and l.n = n.n)`,
+        [writer, acknowledged[writer]],
+      );
+      return rows.map(({ n }) => `ledger row ${writer} ${n} is missing on side ${side}`);
+    }),
+  );
+  const counters = await twin[side].superuserRows<{ id: number; n: string; rows: string }>(/* sql */ `
+    select id, n::text, rows::text from counter, lateral (select count(*) as rows from ledger where counter = counter.id) l
+     where n <> rows`);
+  return [
+    ...missing.flat(),
+    ...counters.map(({ id, n, rows }) => `counter ${id} on side ${side} is ${n}, the ledger has ${rows}`),
+  ];
+}
+
+async function countDeadLetters({ sqs }: World): Promise<number> {
+  const { QueueUrls = [] } = await sqs.send(new ListQueuesCommand({}));
+  let count = 0;
+  for (const QueueUrl of QueueUrls.filter((url) => url.includes('-dead'))) {
+    const { Attributes } = await sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['ApproximateNumberOfMessages'] }),
+    );
+    count += Number(Attributes?.['ApproximateNumberOfMessages'] ?? 0);
+  }
+  return count;
+}

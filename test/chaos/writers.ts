@@ -1,0 +1,112 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import { codeOf, isConnectionError } from '../../shared/postgres/sqlstate.ts';
+import { type Random, randomOf } from '../model/random.ts';
+import { hotTransaction, ledgerTransaction, type Side, type Transaction } from './transactions.ts';
+
+export type Writers = {
+  /** Transactions that were committed, as far as their writers know. */
+  readonly committed: number;
+  /** Numbers of the ledger rows whose commit was acknowledged. */
+  readonly acknowledged: Readonly<Record<Side, readonly number[]>>;
+  stop(): Promise<void>;
+};
+
+const HOT_WRITERS = 2;
+
+/** Each writer has a sequence of its own, by the seed; how far it comes is the machine's. */
+export function startWriters(seed: number, urls: Readonly<Record<Side, string>>): Writers {
+  const stopping = new AbortController();
+  const acknowledged: Record<Side, number[]> = { a: [], b: [] };
+  let committed = 0;
+  const running = (['a', 'b'] as const).flatMap((side, index) => {
+    const writer = (number: number, make: typeof hotTransaction, wrote: (n: number) => void) => {
+      const random = randomOf(seed * 1_000 + index * 100 + number);
+      return write(urls[side], random, (n) => make(random, side, n), wrote, stopping.signal);
+    };
+    const hot = Array.from({ length: HOT_WRITERS }, (_, number) =>
+      writer(
+        number,
+        (random, of, n) => hotTransaction(random, of, n * HOT_WRITERS + number),
+        () => {
+          committed += 1;
+        },
+      ),
+    );
+    const ledger = writer(50, ledgerTransaction, (n) => {
+      committed += 1;
+      acknowledged[side].push(n);
+    });
+    return [...hot, ledger];
+  });
+  return {
+    get committed() {
+      return committed;
+    },
+    acknowledged,
+    async stop() {
+      stopping.abort();
+      await Promise.all(running);
+    },
+  };
+}
+
+/** Refused, as a user's transaction may be: a duplicate, a deadlock, a wait that was too long. */
+const refused = /^(23505|40P01|40001|55P03|57014)$/;
+
+async function write(
+  url: string,
+  _random: Random,
+  make: (n: number) => Transaction,
+  wrote: (n: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let client: pg.Client | undefined;
+  for (let n = 1; !signal.aborted; n++) {
+    const transaction = make(n);
+    try {
+      client ??= await connect(url, signal);
+      if (!client) return;
+      await carryOut(client, transaction);
+      wrote(n);
+    } catch (error) {
+      if (!refused.test(codeOf(error)) && !isConnectionError(error)) throw error;
+      if (
+        isConnectionError(error) ||
+        (await client?.query('rollback').catch(() => undefined)) === undefined
+      ) {
+        void client?.end().catch(() => {});
+        client = undefined;
+      }
+    }
+    await pause(transaction.pauseMs, undefined, { signal }).catch(() => {});
+  }
+  await client?.end().catch(() => {});
+}
+
+async function carryOut(client: pg.Client, { statements }: Transaction): Promise<void> {
+  if (statements.length === 1) {
+    await client.query(statements[0]!);
+    return;
+  }
+  await client.query('begin');
+  for (const statement of statements) await client.query(statement);
+  await client.query('commit');
+}
+
+/** A server that restarts is waited for. */
+async function connect(url: string, signal: AbortSignal): Promise<pg.Client | undefined> {
+  while (!signal.aborted) {
+    const client = new pg.Client({ connectionString: url, application_name: 'chaos writer' });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      if (!isConnectionError(error)) throw error;
+      await client.end().catch(() => {});
+      await pause(50, undefined, { signal }).catch(() => {});
+    }
+  }
+  return undefined;
+}
