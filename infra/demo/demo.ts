@@ -242,7 +242,7 @@ async function makeConflicts({ api, pair, clients, probes, screen, signal }: Sta
 }
 
 function showComparison(screen: Screen, { tables, rows, differences, shown }: Comparison): void {
-  screen.endLive();
+  screen.clearLive();
   screen.table(
     tables.map(({ table, rows: count, differences: wrong }) => [
       table,

@@ -39,13 +39,22 @@ export class Screen {
   live(text: string): void {
     if (stdout.isTTY) {
       this.#live = text;
-      stdout.write(`\r\u001b[2K${text.slice(0, Math.max(20, stdout.columns - 1))}`);
+      // A line that wraps could not be rewritten.
+      const fits = lengthOf(text) < (stdout.columns || 80);
+      const short = fits ? text : stripVTControlCharacters(text).slice(0, (stdout.columns || 80) - 1);
+      stdout.write(`\r\u001b[2K${short}`);
       return;
     }
     const now = performance.now();
     if (now - this.#printedAt < QUIET_MS) return;
     this.#printedAt = now;
     stdout.write(`${text}\n`);
+  }
+
+  /** Takes the live line away. */
+  clearLive(): void {
+    if (stdout.isTTY && this.#live) stdout.write('\r\u001b[2K');
+    this.#live = '';
   }
 
   /** Keeps the live line as it is last; what follows stands below. */
