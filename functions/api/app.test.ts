@@ -64,6 +64,25 @@ describe('who may do what', () => {
 describe('bad input', () => {
   const a = { host: 'a.example.com', database: 'shop', user: 'sync', password: 'hunter2-hunter2' };
 
+  test('an empty body that is marked as JSON is no body, where a body may be left out', async () => {
+    const api = openTestApi();
+    const id = await storePair(api);
+    const json = { headers: { 'content-type': 'application/json' } };
+    expect(await api.call('POST', `pairs/${id}/precheck`, { ...json, raw: '' })).toMatchObject({
+      status: 200,
+    });
+    const task = `pairs/${id}/tasks/forward`;
+    const notYet = { status: 409, body: { type: expect.stringMatching(/action-not-allowed$/) } };
+    expect(await api.call('POST', `${task}/precheck`, { ...json, raw: '' })).toMatchObject(notYet);
+    expect(await api.call('POST', `${task}/pause`, { ...json, raw: '' })).toMatchObject(notYet);
+    const malformed = await api.call('POST', `${task}/precheck`, { ...json, raw: '{' });
+    expect(malformed).toMatchObject({ status: 400 });
+    expect(await api.call('POST', `${task}/precheck`, { raw: '{"ignoreAll": true}' })).toMatchObject({
+      status: 422,
+      body: { field: 'ignoreAll' },
+    });
+  });
+
   test('malformed JSON, a wrong content type, no body', async () => {
     const { call } = openTestApi();
     const malformed = await call('POST', 'pairs', { raw: '{"name": "x",' });

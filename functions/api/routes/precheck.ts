@@ -19,12 +19,10 @@ import { ignoreItem, runTaskPrecheck } from '../precheck/service.ts';
 import { getReport } from '../precheck/store.ts';
 import { previewPair } from '../preview.ts';
 import { readTask } from '../tasks.ts';
-import { bearer, body, json, problems } from './route.ts';
+import { bearer, body, emptyIsNoBody, json, optionalBody, problems } from './route.ts';
 
 const path = '/v1/pairs/{id}/tasks/{direction}';
 const operator = requireRole('operator');
-/** All fields have defaults: the body may be left out. */
-const optionalBody = { content: { 'application/json': { schema: precheckBody } } };
 
 const test = createRoute({
   method: 'post',
@@ -45,8 +43,8 @@ const run = createRoute({
   description:
     'The task then is PrecheckPassed or PrecheckFailed; it may start when every item passed or is ignored.',
   security: bearer,
-  middleware: operator,
-  request: { params: taskParams, body: optionalBody },
+  middleware: [operator, emptyIsNoBody] as const,
+  request: { params: taskParams, body: optionalBody(precheckBody) },
   responses: { 200: json(reportView, 'The report'), ...problems },
 });
 
@@ -56,8 +54,8 @@ const runBoth = createRoute({
   operationId: 'runBothPrechecks',
   summary: 'Run the precheck of every configured task of the pair',
   security: bearer,
-  middleware: operator,
-  request: { params: pairParams, body: optionalBody },
+  middleware: [operator, emptyIsNoBody] as const,
+  request: { params: pairParams, body: optionalBody(precheckBody) },
   responses: {
     200: json(
       z.strictObject({ forward: reportView.optional(), reverse: reportView.optional() }),

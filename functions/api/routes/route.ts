@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import type { Context } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import type { Repository } from '../../../shared/task/repository.ts';
 import type { Task } from '../../../shared/task/schema.ts';
 import { problemBody } from '../contract.ts';
@@ -28,6 +28,18 @@ export const body = <T extends z.ZodType>(schema: T) => ({
   required: true,
   content: { 'application/json': { schema } },
 });
+
+/** A JSON body whose fields all have defaults: it may be left out. Goes with `emptyIsNoBody`. */
+export const optionalBody = <T extends z.ZodType>(schema: T) => ({
+  content: { 'application/json': { schema } },
+});
+
+/** Many clients mark every POST as JSON: where a body may be left out, an empty one counts as left out. */
+export const emptyIsNoBody: MiddlewareHandler<ApiEnv> = async (c, next) => {
+  if (c.req.header('content-type') !== undefined && (await c.req.text()) === '')
+    c.req.raw.headers.delete('content-type');
+  await next();
+};
 
 export const ifMatchHeader = z.object({
   'if-match': z.string().max(256).optional().describe('the ETag that the change is meant for'),
