@@ -1,8 +1,8 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
+import { health } from '../../shared/client/contract.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { authenticate } from './auth.ts';
-import { health } from './contract.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { answerError, answerProblem, problemOf, problemOfIssues } from './problem.ts';
 import { addPairRoutes } from './routes/pairs.ts';

@@ -1,7 +1,7 @@
+import type { ConflictQuery, ConflictView } from '../../shared/client/contract.ts';
 import { type Queryable, withClient } from '../../shared/postgres/connect.ts';
 import { targetOf } from '../../shared/task/ports.ts';
 import { destinationOf, type Pair, type Task } from '../../shared/task/schema.ts';
-import type { ConflictQuery, ConflictView } from './contract.ts';
 import { type ApiDeps, connectTimeoutOf } from './deps.ts';
 
 export type ConflictPage = { readonly conflicts: ConflictView[]; readonly next?: string };

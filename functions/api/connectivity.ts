@@ -1,7 +1,7 @@
 import type pg from 'pg';
+import type { Connectivity } from '../../shared/client/contract.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { connect, type Queryable, type Target } from '../../shared/postgres/connect.ts';
-import type { Connectivity } from './contract.ts';
 import { problemOf } from './problem.ts';
 
 /** Which server and database a connection ended up at. */

@@ -1,6 +1,6 @@
+import type { EndpointInput } from '../../shared/client/contract.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { type Endpoint, endpoint } from '../../shared/task/schema.ts';
-import type { EndpointInput } from './contract.ts';
 
 /** An endpoint as given, in parts: with its password, or with the reference to where it is kept. */
 export type GivenEndpoint = Omit<Endpoint, 'secret'> &

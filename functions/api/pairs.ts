@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import type { CreatePairBody } from '../../shared/client/contract.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { type SecretStore, targetOf } from '../../shared/task/ports.ts';
 import type { Repository } from '../../shared/task/repository.ts';
@@ -12,7 +13,6 @@ import {
   taskIdOf,
 } from '../../shared/task/schema.ts';
 import { isSameDatabase, type ServerIdentity, visit } from './connectivity.ts';
-import type { CreatePairBody } from './contract.ts';
 import { type ApiDeps, connectTimeoutOf } from './deps.ts';
 import { type GivenEndpoint, resolveEndpoint, sameAddress } from './endpoint.ts';
 

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
+import type { configureBothBody, previewView } from '../../shared/client/contract.ts';
 import { listTables } from '../../shared/postgres/catalog.ts';
 import { targetOf } from '../../shared/task/ports.ts';
 import { type Pair, type Side, sourceOf, type TableName } from '../../shared/task/schema.ts';
 import { type ObjectSelection, selectTables, withRoots } from '../../shared/task/selection.ts';
 import { open } from './connectivity.ts';
-import type { configureBothBody, previewView } from './contract.ts';
 import { type ApiDeps, connectTimeoutOf } from './deps.ts';
 
 /** The exact request that a configuration is, with all defaults filled in, and the tables that it selects today. */

@@ -1,29 +1,11 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { type Problem, problemTypePrefix } from '../../shared/client/problem.ts';
 import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { type ErrorCode, errors } from '../../shared/errors/table.ts';
 import type { Log } from '../../shared/log/log.ts';
-
-const TYPE_PREFIX = 'https://pgtwin.dev/problems/';
-
-export const fieldProblem = z.strictObject({
-  field: z.string().describe('path of the field, such as sides.a.host'),
-  message: z.string(),
-});
-
-/** An error answer (RFC 9457); `type` ends in a code of the error table. */
-export const problem = z.strictObject({
-  type: z.string(),
-  title: z.string(),
-  status: z.number().int(),
-  detail: z.string().describe('what is wrong here, for a person'),
-  advice: z.string().describe('the way out'),
-  field: z.string().optional().describe('the field of the request that it is about'),
-  errors: z.array(fieldProblem).optional().describe('every field that is wrong'),
-});
-export type Problem = z.infer<typeof problem>;
 
 const titleOf = (code: string): string => {
   const words = code.replaceAll('-', ' ');
@@ -38,7 +20,7 @@ export function problemOf(error: unknown): Problem {
   const status = facts.field && rule >= 500 ? 422 : rule;
   const detail = code === 'internal' ? 'Something unexpected happened; the log says what.' : message;
   return {
-    type: `${TYPE_PREFIX}${code}`,
+    type: `${problemTypePrefix}${code}`,
     title: titleOf(code),
     status,
     detail,

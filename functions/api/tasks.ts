@@ -1,3 +1,4 @@
+import type { ConfigureBody, TaskParams } from '../../shared/client/contract.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Repository } from '../../shared/task/repository.ts';
 import {
@@ -8,7 +9,6 @@ import {
   type TaskState,
   taskIdOf,
 } from '../../shared/task/schema.ts';
-import type { ConfigureBody, TaskParams } from './contract.ts';
 import type { ApiDeps } from './deps.ts';
 import { assertSameEndpoint } from './endpoint.ts';
 import { runTaskPrecheck } from './precheck/service.ts';

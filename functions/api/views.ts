@@ -1,6 +1,12 @@
+import {
+  type Action,
+  actions,
+  type PairView,
+  type TaskDetail,
+  type TaskView,
+} from '../../shared/client/contract.ts';
 import { allowedInputs } from '../../shared/task/machine.ts';
 import { directionOfTask, directions, type Pair, type Task, taskIdOf } from '../../shared/task/schema.ts';
-import { type Action, actions, type PairView, type TaskDetail, type TaskView } from './contract.ts';
 import type { ApiDeps } from './deps.ts';
 import { isDeleting } from './pairs.ts';
 import { getReport } from './precheck/store.ts';

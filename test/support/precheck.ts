@@ -1,7 +1,7 @@
 import type { PrecheckLimits } from '../../functions/api/precheck/check.ts';
-import type { PrecheckReport } from '../../functions/api/precheck/report.ts';
 import { findingsOf, reportOf } from '../../functions/api/precheck/report.ts';
 import { runPrecheck } from '../../functions/api/precheck/run.ts';
+import type { PrecheckReport } from '../../shared/client/precheck-report.ts';
 import type { Target } from '../../shared/postgres/connect.ts';
 import {
   type Direction,

@@ -1,9 +1,10 @@
+import type { IgnoredItem, PrecheckReport } from '../../../shared/client/precheck-report.ts';
 import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
 import { targetOf } from '../../../shared/task/ports.ts';
 import { oppositeTask, type Pair, type Task } from '../../../shared/task/schema.ts';
 import { type ApiDeps, connectTimeoutOf } from '../deps.ts';
 import { itemNames } from './checks.ts';
-import { type Finding, findingsOf, type IgnoredItem, type PrecheckReport, reportOf } from './report.ts';
+import { type Finding, findingsOf, reportOf } from './report.ts';
 import { runPrecheck } from './run.ts';
 import { getReport, putReport } from './store.ts';
 

@@ -1,6 +1,6 @@
+import { type PrecheckReport, precheckReport } from '../../../shared/client/precheck-report.ts';
 import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
 import type { Table } from '../../../shared/task/table.ts';
-import { type PrecheckReport, precheckReport } from './report.ts';
 
 /** DynamoDB takes 400 KB per item; a report over 5,000 tables is cut to fit and says so. */
 const LARGEST_REPORT_BYTES = 300_000;

@@ -1,6 +1,4 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
-import type { Pair } from '../../../shared/task/schema.ts';
-import { requireRole } from '../auth.ts';
 import {
   bothTasks,
   configureBothBody,
@@ -9,7 +7,9 @@ import {
   pairList,
   pairParams,
   pairView,
-} from '../contract.ts';
+} from '../../../shared/client/contract.ts';
+import type { Pair } from '../../../shared/task/schema.ts';
+import { requireRole } from '../auth.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { once, pairIdOfKey } from '../idempotency.ts';
 import { assertMatches } from '../if-match.ts';

@@ -1,9 +1,4 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
-import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
-import { targetOf } from '../../../shared/task/ports.ts';
-import { destinationOf, directions, type Side, sourceOf } from '../../../shared/task/schema.ts';
-import { requireRole } from '../auth.ts';
-import { testConnection } from '../connectivity.ts';
 import {
   configureBothBody,
   connectivityReport,
@@ -13,7 +8,12 @@ import {
   previewView,
   reportView,
   taskParams,
-} from '../contract.ts';
+} from '../../../shared/client/contract.ts';
+import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
+import { targetOf } from '../../../shared/task/ports.ts';
+import { destinationOf, directions, type Side, sourceOf } from '../../../shared/task/schema.ts';
+import { requireRole } from '../auth.ts';
+import { testConnection } from '../connectivity.ts';
 import { type ApiDeps, type ApiEnv, connectTimeoutOf } from '../deps.ts';
 import { ignoreItem, runTaskPrecheck } from '../precheck/service.ts';
 import { getReport } from '../precheck/store.ts';

@@ -1,6 +1,12 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
+import {
+  conflictList,
+  conflictQuery,
+  eventList,
+  pageQuery,
+  taskParams,
+} from '../../../shared/client/contract.ts';
 import { readConflicts } from '../conflicts.ts';
-import { conflictList, conflictQuery, eventList, pageQuery, taskParams } from '../contract.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { readEvents } from '../events.ts';
 import { readTask } from '../tasks.ts';

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import type { Context, MiddlewareHandler } from 'hono';
+import { problemBody } from '../../../shared/client/contract.ts';
 import type { Repository } from '../../../shared/task/repository.ts';
 import type { Task } from '../../../shared/task/schema.ts';
-import { problemBody } from '../contract.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { assertMatches, repositoryAt } from '../if-match.ts';
 import { etagOfTask } from '../views.ts';

@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
+import { configureBody, taskDetail, taskParams } from '../../../shared/client/contract.ts';
 import type { TaskInput } from '../../../shared/task/machine.ts';
 import { requireRole } from '../auth.ts';
-import { configureBody, taskDetail, taskParams } from '../contract.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { releaseTask } from '../pairs.ts';
 import { configureTask, readTask, startTask } from '../tasks.ts';

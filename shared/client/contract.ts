@@ -12,8 +12,8 @@ import {
   taskError,
   taskEvent,
   taskStatus,
-} from '../../shared/task/schema.ts';
-import { precheckReport } from './precheck/report.ts';
+} from '../task/schema.ts';
+import { precheckReport } from './precheck-report.ts';
 import { problem } from './problem.ts';
 
 /** The shapes of the HTTP API: requests are checked with them, and OpenAPI is made of them. */
