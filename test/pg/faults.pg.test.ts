@@ -142,3 +142,31 @@ test('the last message is lost and nothing follows: a heartbeat brings it to lig
   await twin.settle();
   expect(await twin.differences()).toEqual([]);
 });
+
+test('the capture and the functions are killed while a task is initialized', async () => {
+  let ready = false;
+  const opening = openTwin(on, {
+    schema: `${writesSchema};
+      insert into ledger select g, 'x', repeat('x', 300) from generate_series(1000001, 1200000) g;
+      create index ledger_side on ledger (side, id)`,
+    forward: { chunkRows: 10_000 },
+  }).finally(() => {
+    ready = true;
+  });
+  const seen = (text: string) => on.lines.filter((line) => line.includes(text)).length;
+  for (const text of ['copy starts', 'copy starts', 'ready to stream', 'stream started']) {
+    const before = seen(text);
+    await until(text, async () => ready || seen(text) > before, { timeoutMs: 60_000 });
+    if (text === 'copy starts') await on.platform.copy.kill();
+    await on.platform.killCapture();
+    on.platform.startCapture();
+  }
+  await using other = await opening;
+  await using writes = startWrites(other);
+  await writes.more(30);
+  await writes.stop();
+  await expectEqual(other, writes);
+  expect(await other.b.rows(`select indexname from pg_indexes where indexname = 'ledger_side'`)).toHaveLength(
+    1,
+  );
+});
