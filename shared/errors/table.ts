@@ -223,6 +223,11 @@ export const errors = {
     retry: 'other',
     advice: 'The function ran longer than allowed and was ended; what it had not committed is done again.',
   },
+  'api-unreachable': {
+    status: 503,
+    retry: 'connection',
+    advice: 'Check the address of the API and that it runs.',
+  },
   'prerequisite-missing': { status: 500, retry: 'never', advice: 'Install what the message names.' },
   internal: { status: 500, retry: 'other', advice: 'Report this with the log lines around it.' },
 } as const satisfies Record<string, ErrorRule>;
