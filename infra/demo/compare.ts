@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
-import { connect } from '../../shared/postgres/connect.ts';
+import { connect, type Target } from '../../shared/postgres/connect.ts';
 import { ident, qualified } from '../../shared/postgres/ident.ts';
-import type { DemoDatabases } from './databases.ts';
+import type { Side } from '../../shared/task/schema.ts';
 
 export type Difference = {
   readonly table: string;
@@ -40,8 +40,8 @@ order by 1, 2`;
 
 /** Reads all rows of all tables of both databases in key order, side by side, and compares them as text. */
 export async function compare(
-  databases: DemoDatabases,
-  onTable: (table: string, rows: number) => void,
+  databases: Readonly<Record<Side, { readonly target: Target }>>,
+  onTable: (table: string, rows: number) => void = () => undefined,
 ): Promise<Comparison> {
   const options = { application: 'demo comparison', settings: { work_mem: '64MB' } };
   const [a, b] = await Promise.all([
