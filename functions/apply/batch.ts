@@ -11,9 +11,9 @@ import {
 } from '../../shared/stream/decode.ts';
 import { decompress, inlineRecords, type Message, type MessageHeader } from '../../shared/stream/message.ts';
 import type { BlobStore } from '../../shared/task/ports.ts';
+import { logStop } from './conflict-log.ts';
 import { TaskStopped } from './exact.ts';
 import { lockProgress, noteGap, type Progress } from './progress.ts';
-import { logConflicts } from './record.ts';
 import type { Session } from './session.ts';
 import { type ApplySettings, BatchWriter, type Mode, NeedsExact, seenStates } from './write.ts';
 
@@ -234,7 +234,7 @@ async function attempt(
         return { transactions: transactions.length, changes, conflicts, gap: gap !== undefined };
       });
     } catch (error) {
-      if (error instanceof TaskStopped) throw await recordStop(session, error);
+      if (error instanceof TaskStopped) throw await recordStop(options, error);
       if (mode === 'sets' && (error instanceof NeedsExact || isConstraint(error))) return 'split';
       if (tries < TRIES && (isTransient(error) || isConstraint(error) || isOriginBusy(error))) {
         log.warn('apply transaction is tried again', { tries, code: codeOf(error) });
@@ -289,13 +289,15 @@ async function inTransaction<T>(session: Session, work: () => Promise<T>): Promi
 }
 
 /** The conflict that stops the task, written in a transaction of its own after the rollback. */
-async function recordStop(session: Session, stopped: TaskStopped): Promise<PgtwinError> {
-  const { entry, table, position } = stopped;
-  await inTransaction(session, () => logConflicts(session, [{ entry, table, position }]));
+async function recordStop({ session, settings }: BatchOptions, stopped: TaskStopped): Promise<PgtwinError> {
+  const { conflict } = stopped;
+  const { entry, table, position } = conflict;
+  const id = await inTransaction(session, () => logStop(session, conflict, settings.log));
   return new PgtwinError('conflict-stops-task', {
-    detail: `A conflict of kind ${entry.kind} in ${table.table.name} stops the task (policy task-failed).`,
+    detail: `Conflict ${id}, of kind ${entry.kind} in ${table.table.name}, stops the task (policy ${entry.policy}).`,
     position,
     table: table.table.name,
+    conflict: id,
   });
 }
 
@@ -306,7 +308,7 @@ async function applyParts(message: Message, options: BatchOptions): Promise<Batc
     try {
       return await inTransaction(session, () => writeParts(message, options, mode));
     } catch (error) {
-      if (error instanceof TaskStopped) throw await recordStop(session, error);
+      if (error instanceof TaskStopped) throw await recordStop(options, error);
       if (mode === 'sets' && (error instanceof NeedsExact || isConstraint(error))) continue;
       throw isConstraint(error) ? refusedBy(error) : translate(error);
     }

@@ -1,7 +1,9 @@
-import type { Settings } from '../../shared/conflict/policies/policy.ts';
+import type { Key } from '../../shared/conflict/rows.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { qualified } from '../../shared/postgres/ident.ts';
 import { type Relation, tag } from '../../shared/postgres/pgoutput.ts';
+import { type Choice, findChoice, keyHash, readChoices } from '../../shared/task/choice.ts';
+import { mayStop } from '../../shared/task/conflict-config.ts';
 import { readPrepared } from '../../shared/task/prepared.ts';
 import type { Repository } from '../../shared/task/repository.ts';
 import {
@@ -12,6 +14,7 @@ import {
   type Task,
   type TaskConfig,
 } from '../../shared/task/schema.ts';
+import { conflictSettings } from './conflict-settings.ts';
 import type { Role } from './exact.ts';
 import type { ApplyTable } from './tables.ts';
 import type { ApplySettings } from './write.ts';
@@ -28,38 +31,46 @@ export type TaskContext = {
 
 export async function readContext(repository: Repository, taskId: string, now: number): Promise<TaskContext> {
   const task = await repository.getTask(taskId);
+  const { table } = repository;
   const oppositeId = oppositeTask(taskId);
-  const [pair, config, prepared, other] = await Promise.all([
+  const [pair, config, prepared, opposite, otherPrepared] = await Promise.all([
     repository.getPair(task.pairId),
     repository.getConfig(task),
-    readPrepared(repository.table, taskId),
-    readPrepared(repository.table, oppositeId),
+    readPrepared(table, taskId),
+    repository.getTask(oppositeId),
+    readPrepared(table, oppositeId),
   ]);
   if (!prepared)
     throw new PgtwinError('gap-not-healable', { detail: `Task ${taskId} has not been prepared.` });
+  const other = opposite.configVersion > 0 ? await repository.getConfig(opposite) : undefined;
+  const choices = mayStop(config) ? await readChoices(table, taskId, task.generation) : [];
   const keys = new Map(prepared.list.map((t) => [qualified(t.schema, t.name), t.key]));
-  const mirrored = new Set((other?.list ?? []).map((t) => qualified(t.schema, t.name)));
+  const otherKeys = new Map(otherPrepared?.list.map((t) => [qualified(t.schema, t.name), t.key]));
   const keyOf = (r: Relation) => keys.get(qualified(r.schema, r.name));
-  return { pair, task, config, keyOf, readAt: now, settings: settingsOf(task, pair, config, mirrored) };
+  const mirrored = (t: ApplyTable) => sameList(keys.get(t.sql), otherKeys.get(t.sql));
+  const settings = settingsOf({ task, pair, config, other, mirrored, choices });
+  return { pair, task, config, keyOf, readAt: now, settings };
 }
 
-function settingsOf(
-  task: Task,
-  pair: Pair,
-  config: TaskConfig,
-  mirrored: ReadonlySet<string>,
-): ApplySettings {
+const sameList = (one: readonly string[] | undefined, other: readonly string[] | undefined): boolean =>
+  one !== undefined && one.length === other?.length && one.every((each, n) => each === other[n]);
+
+type Read = {
+  readonly task: Task;
+  readonly pair: Pair;
+  readonly config: TaskConfig;
+  /** The opposite task's, if it is configured. */
+  readonly other: TaskConfig | undefined;
+  readonly mirrored: (table: ApplyTable) => boolean;
+  readonly choices: readonly Choice[];
+};
+
+function settingsOf({ task, pair, config, other, mirrored, choices }: Read): ApplySettings {
   const here = destinationOf(task.direction);
   const there = sourceOf(task.direction);
   const role: Role = here === pair.arbiter ? 'arbiter' : 'follower';
-  const byTable = new Map(config.tablePolicies.map((p) => [qualified(p.schema, p.table), p.conflictPolicy]));
-  const settings = (table: ApplyTable): Settings => ({
-    policy: byTable.get(table.sql) ?? config.conflictPolicy,
-    onDeleted: config.onDeleted,
-    preferredSide: 'a',
-    fallback: 'last-write-wins',
-    deltaColumns: [],
-  });
+  // Both sides must agree on who decides: the task that ends at the arbiter says it.
+  const deciding = role === 'arbiter' ? config : other;
   const { operations } = config;
   const wanted = new Map([
     [tag.insert as number, operations.insert],
@@ -67,16 +78,22 @@ function settingsOf(
     [tag.delete, operations.delete],
     [tag.truncate, operations.truncate],
   ]);
-  const everything = Object.values(operations).every(Boolean);
+  const whole = [config, other].every((each) => each && Object.values(each.operations).every(Boolean));
+  const together = whole && deciding?.decide === 'arbiter';
   return {
     opposite: oppositeTask(task.id),
     here,
     there,
     arbiter: pair.arbiter,
     // Only what both tasks carry whole, in both directions, can be decided at one side.
-    role: (table) => (config.decide === 'arbiter' && everything && mirrored.has(table.sql) ? role : 'alone'),
-    settings,
-    choice: () => undefined,
+    role: (table) => (together && mirrored(table) ? role : 'alone'),
+    settings: conflictSettings(config, task),
+    choice: (first, last, table, of) =>
+      findChoice(choices, first, last, () => of.map((key) => hashOf(table, key))),
+    log: config.conflictLog,
     wants: (_, kind) => wanted.get(kind) ?? true,
   };
 }
+
+const hashOf = (table: ApplyTable, key: Key): string =>
+  keyHash(table.relation, Object.fromEntries(table.key.map((k, n) => [table.columns[k]!, key[n]!])));

@@ -11,6 +11,8 @@ export type ControlRow = {
   readonly relation: string;
   readonly key: Key;
   readonly row: Row | null;
+  /** What the row's values are called at the sender. */
+  readonly columns: readonly string[];
   readonly pullId: string | null;
   readonly time: bigint | null;
   readonly side: Side | null;
@@ -28,6 +30,7 @@ export function readControlRow(bytes: Buffer, relation: Relation, at: number): C
     return index < 0 ? null : (valueAt(bytes, refs[index]!) ?? null);
   };
   const row = value('row_text');
+  const columns = value('column_names');
   const time = value('version_time');
   return {
     op: relation.name,
@@ -35,10 +38,24 @@ export function readControlRow(bytes: Buffer, relation: Relation, at: number): C
     relation: value('relation') ?? '',
     key: parseTextArray(value('key') ?? '{}') as Key,
     row: row === null ? null : parseTextArray(row),
+    columns: columns === null ? [] : (parseTextArray(columns) as string[]),
     pullId: value('pull_id'),
     time: time === null ? null : BigInt(time),
     side: value('version_side') as Side | null,
   };
+}
+
+/**
+ * A control row's row in the order of this side's table: the two sides may have their columns in another order. One
+ * that the sender does not have is not sent; one that is not here is left out.
+ */
+export function rowHere({ row, columns }: ControlRow, here: readonly string[]): Row | null {
+  if (row === null) return null;
+  const places = new Map(columns.map((column, n) => [column, n]));
+  return here.map((column) => {
+    const place = places.get(column);
+    return place === undefined ? undefined : row[place];
+  });
 }
 
 /** A one-dimensional text[] as array_out prints it (manual, 8.15.6). */

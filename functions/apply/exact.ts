@@ -20,19 +20,17 @@ export type ExactChange = {
   readonly change: Change;
   readonly table: ApplyTable;
   readonly source: SourceFacts;
+  /** Position of the first of the changes that it stands for; the source's is that of the last. */
+  readonly first: string;
   readonly seen: Seen;
 };
 
 /** The policy said `fail`: the transaction is rolled back, the conflict recorded, the task stops. */
 export class TaskStopped extends Error {
-  readonly entry: ConflictEntry;
-  readonly table: ApplyTable;
-  readonly position: string;
-  constructor(entry: ConflictEntry, table: ApplyTable, position: string) {
+  readonly conflict: LoggedConflict;
+  constructor(conflict: LoggedConflict) {
     super('the conflict policy stops the task');
-    this.entry = entry;
-    this.table = table;
-    this.position = position;
+    this.conflict = conflict;
   }
 }
 
@@ -40,7 +38,17 @@ export type LoggedConflict = {
   readonly entry: ConflictEntry;
   readonly table: ApplyTable;
   readonly position: string;
+  readonly first: string;
 };
+
+/** A person's answer for a change of a key that stands for the source's changes from `first` to `last`. */
+export type ChoiceOf = (
+  first: string,
+  last: string,
+  table: ApplyTable,
+  keys: readonly Key[],
+) => 'source' | 'destination' | undefined;
+
 type Version = { readonly time: bigint | null; readonly side: Side };
 type OpenPull = { readonly id: string; readonly met: readonly string[]; readonly skipped: boolean };
 
@@ -71,7 +79,7 @@ export type PullChange = { readonly do: 'close' | 'skipped'; readonly table: App
 export type ExactOptions = {
   readonly session: Session;
   readonly role: (table: ApplyTable) => Role;
-  readonly settings: (table: ApplyTable) => Settings;
+  readonly settings: (table: ApplyTable, source: SourceFacts) => Settings;
   /** This side and the other. */
   readonly here: Side;
   readonly there: Side;
@@ -79,7 +87,7 @@ export type ExactOptions = {
   readonly next: bigint;
   /** At the arbiter: keys whose outcome or pull the other side may not have seen. At the follower: open pulls. */
   readonly open: ReadonlyMap<string, ReadonlyMap<string, readonly OpenControl[]>>;
-  readonly choice: (position: string, table: ApplyTable, key: Key) => 'source' | 'destination' | undefined;
+  readonly choice: ChoiceOf;
 };
 
 /** Carries out the steps of the decision code in one destination transaction: row by row, under row locks. */
@@ -105,13 +113,15 @@ export class ExactExecutor {
     while (!step.done) step = steps.next(await this.#carryOut(step.value, exact));
   }
 
-  #stepsOf({ change, table, source }: ExactChange): Steps {
+  #stepsOf({ change, table, source, first }: ExactChange): Steps {
     const role = this.#o.role(table);
     if (role === 'follower') return follow(change, table.table);
-    const choice = this.#o.choice(source.position, table, change.key);
+    // A conflict over a key change is logged under its new key.
+    const keys = change.op === 'move' ? [change.key, change.to] : [change.key];
+    const choice = this.#o.choice(first, source.position, table, keys);
     const context = {
       table: table.table,
-      settings: this.#o.settings(table),
+      settings: this.#o.settings(table, source),
       source,
       choice,
       publish: role === 'arbiter',
@@ -121,7 +131,7 @@ export class ExactExecutor {
 
   async #carryOut(step: Step, exact: ExactChange): Promise<Local | undefined> {
     const { session } = this.#o;
-    const { table, source } = exact;
+    const { table, source, first } = exact;
     switch (step.do) {
       case 'read':
         return step.by === 'key'
@@ -151,10 +161,10 @@ export class ExactExecutor {
         this.controls.push({ do: 'answer', table, key: step.key, pull: step.pull });
         return;
       case 'log':
-        this.conflicts.push({ entry: step.entry, table, position: source.position });
+        this.conflicts.push({ entry: step.entry, table, position: source.position, first });
         return;
       case 'stop':
-        throw new TaskStopped(step.entry, table, source.position);
+        throw new TaskStopped({ entry: step.entry, table, position: source.position, first });
     }
   }
 

@@ -1,13 +1,6 @@
-import type { Row, Side } from '../../shared/conflict/rows.ts';
+import type { Side } from '../../shared/conflict/rows.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
-import { timestampText } from '../../shared/postgres/pgoutput.ts';
-import {
-  type AnswerWrite,
-  type ControlWrite,
-  type LoggedConflict,
-  type OutcomeWrite,
-  rowParameter,
-} from './exact.ts';
+import { type AnswerWrite, type ControlWrite, type OutcomeWrite, rowParameter } from './exact.ts';
 import { lockRow } from './rows.ts';
 import type { Session } from './session.ts';
 
@@ -42,6 +35,7 @@ export async function writeControls(
           relation,
           key,
           ...(await versionNow(session, c, here)),
+          [...c.table.columns],
         ]);
         break;
       case 'outcome': {
@@ -55,6 +49,7 @@ export async function writeControls(
           c.pull ?? null,
           time?.toString() ?? null,
           side,
+          [...c.table.columns],
         ]);
       }
     }
@@ -66,11 +61,11 @@ const skippedSql = /* sql */ `
   update pgtwin.pull set skipped = true where task = $1 and relation = $2 and key = $3`;
 const pullSql = /* sql */ `insert into pgtwin.pull (task, relation, key, met) values ($1, $2, $3, $4)`;
 const answerSql = /* sql */ `
-  insert into pgtwin.answer (task, pull_id, relation, key, row_text, version_time, version_side)
-  values ($1, $2, $3, $4, $5, $6, $7)`;
+  insert into pgtwin.answer (task, pull_id, relation, key, row_text, version_time, version_side, column_names)
+  values ($1, $2, $3, $4, $5, $6, $7, $8)`;
 const outcomeSql = /* sql */ `
-  insert into pgtwin.outcome (task, relation, key, row_text, pull_id, version_time, version_side)
-  values ($1, $2, $3, $4, $5, $6, $7)`;
+  insert into pgtwin.outcome (task, relation, key, row_text, pull_id, version_time, version_side, column_names)
+  values ($1, $2, $3, $4, $5, $6, $7, $8)`;
 
 /** The row with its commit time where it is known. */
 async function versionNow(session: Session, { table, key }: AnswerWrite, here: Side) {
@@ -98,39 +93,3 @@ export const cleanControls = async (
       [opposite, floor.toString()],
     );
 };
-
-const logSql = /* sql */ `
-  insert into pgtwin.conflict (task, position, kind, policy, result, schema_name, table_name, key, source_row,
-                               destination_row, source_time, destination_time)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
-
-/** Lines of the conflict log and their number in the progress row. */
-export async function logConflicts(session: Session, conflicts: readonly LoggedConflict[]): Promise<void> {
-  if (conflicts.length === 0) return;
-  for (const { entry, table, position } of conflicts) {
-    const named = (row: Row | null): string | null =>
-      row && JSON.stringify(Object.fromEntries(table.columns.map((c, i) => [c, row[i] ?? null])));
-    await session.client.query({
-      name: 'log-conflict',
-      text: logSql,
-      values: [
-        session.task,
-        position,
-        entry.unsure ? 'unsure' : entry.kind,
-        entry.policy,
-        entry.result,
-        table.relation.schema,
-        table.relation.name,
-        JSON.stringify(Object.fromEntries(table.key.map((k, i) => [table.columns[k]!, entry.key[i]]))),
-        named(entry.source.row),
-        named(entry.destination.row),
-        entry.source.time === null ? null : timestampText(entry.source.time),
-        entry.destination.time === null ? null : timestampText(entry.destination.time),
-      ],
-    });
-  }
-  await session.client.query(
-    /* sql */ `update pgtwin.apply_progress set conflicts = conflicts + $3 where task = $1 and shard = $2`,
-    [session.task, session.shard, conflicts.length],
-  );
-}

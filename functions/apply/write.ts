@@ -1,5 +1,5 @@
 import type { Settings } from '../../shared/conflict/policies/policy.ts';
-import { type Key, keyText, type Side } from '../../shared/conflict/rows.ts';
+import { type Key, keyText, type Row, type Side } from '../../shared/conflict/rows.ts';
 import {
   guardOf,
   parseSeen,
@@ -14,12 +14,19 @@ import { addXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
 import { tag, valueAt } from '../../shared/postgres/pgoutput.ts';
 import type { DecodedChanges, DecodedTransaction } from '../../shared/stream/decode.ts';
 import { lsnText } from '../../shared/stream/position.ts';
-import { type ControlRow, type OpenControl, readControlRow, readOpenControls } from './control-rows.ts';
-import { ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
+import { type ConflictLogSettings, logConflicts, pruneLog } from './conflict-log.ts';
+import {
+  type ControlRow,
+  type OpenControl,
+  readControlRow,
+  readOpenControls,
+  rowHere,
+} from './control-rows.ts';
+import { type ChoiceOf, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
 import { keyString, type NetRow, type NetTable, netChanges, refsOf } from './net-change.ts';
 import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf } from './plan.ts';
 import { advanceProgress, type Progress } from './progress.ts';
-import { cleanControls, logConflicts, writeControls } from './record.ts';
+import { cleanControls, writeControls } from './record.ts';
 import { readKeys } from './rows.ts';
 import type { Session } from './session.ts';
 import type { ApplyTable } from './tables.ts';
@@ -32,8 +39,9 @@ export type ApplySettings = {
   readonly arbiter: Side;
   /** The role in the conflict protocol; `alone` for tables that only one task has. */
   readonly role: (table: ApplyTable) => Role;
-  readonly settings: (table: ApplyTable) => Settings;
-  readonly choice: (position: string, table: ApplyTable, key: Key) => 'source' | 'destination' | undefined;
+  readonly settings: (table: ApplyTable, source: SourceFacts) => Settings;
+  readonly choice: ChoiceOf;
+  readonly log: ConflictLogSettings;
   /** False for operations that the task leaves out. */
   readonly wants: (table: ApplyTable, kind: number) => boolean;
 };
@@ -159,7 +167,8 @@ export class BatchWriter {
     if (!executor) return;
     const { opposite, here } = this.#settings;
     await writeControls(this.#session, opposite, here, executor.controls);
-    await logConflicts(this.#session, executor.conflicts);
+    await logConflicts(this.#session, executor.conflicts, this.#settings.log);
+    await pruneLog(this.#session, this.#settings.log, performance.now());
     if (!this.#published) return;
     const { client, ownXids } = this.#session;
     await ownXids.prune(client, ownFloor);
@@ -262,12 +271,14 @@ export class BatchWriter {
     for (const row of [...new Set(left)].sort((a, b) => a.first - b.first))
       for (const change of changesOf(decoded, net.table, row)) {
         const seen = seenBy[indexOfTransaction(transactions, row.first)]!;
+        const first = transactions[indexOfTransaction(transactions, row.first)]!;
         const last = transactions[indexOfTransaction(transactions, row.last)]!;
         await executor.apply({
           change,
           table: net.table,
           seen,
           source: this.#sourceOf(last, decoded.indexes[row.last]!),
+          first: positionIn(first, decoded.indexes[row.first]!),
         });
       }
   }
@@ -313,7 +324,8 @@ export class BatchWriter {
       // An answer's row has a time of its own; the transaction that carries it is younger.
       const version =
         control.time === null ? source : { ...source, time: control.time, side: control.side ?? source.side };
-      await executor.apply({ change: changeOf(control), table, seen, source: version });
+      const change = changeOf(control, rowHere(control, table.columns));
+      await executor.apply({ change, table, seen, source: version, first: source.position });
       return;
     }
     const table = this.#tables.get(relation.oid)!;
@@ -328,7 +340,7 @@ export class BatchWriter {
       last: i,
     };
     for (const change of changesOf(decoded, table, row))
-      await executor.apply({ change, table, seen, source });
+      await executor.apply({ change, table, seen, source, first: source.position });
   }
 
   /** A TRUNCATE as one decision per row: it would fail on tables that foreign keys refer to, even in replica role. */
@@ -342,12 +354,13 @@ export class BatchWriter {
       await this.#session.client.query(/* sql */ `delete from ${table.sql}`);
       return;
     }
+    const { position: first } = source;
     const done = new Set<string>();
     for (let after: Key | undefined; ; ) {
       const keys = await readKeys(this.#session, table, after, 10_000);
       for (const key of keys) {
         done.add(keyText(key));
-        await executor.apply({ change: { op: 'truncate-row', key }, table, seen, source });
+        await executor.apply({ change: { op: 'truncate-row', key }, table, seen, source, first });
       }
       if (keys.length < 10_000) break;
       after = keys.at(-1);
@@ -355,13 +368,13 @@ export class BatchWriter {
     for (const text of this.#open.get(table.sql)?.keys() ?? [])
       if (!done.has(text)) {
         const key = table.key.length === 1 ? [text] : (JSON.parse(text) as string[]);
-        await executor.apply({ change: { op: 'truncate-row', key }, table, seen, source });
+        await executor.apply({ change: { op: 'truncate-row', key }, table, seen, source, first });
       }
   }
 
   #sourceOf(t: DecodedTransaction, index: number): SourceFacts {
     return {
-      position: `${t.position.slice(0, 17)}${index.toString(16).toUpperCase().padStart(8, '0')}`,
+      position: positionIn(t, index),
       time: t.time,
       side: this.#settings.there,
     };
@@ -374,7 +387,11 @@ export class BatchWriter {
   }
 }
 
-const changeOf = ({ op, id, key, row, pullId }: ControlRow): Change => {
+/** The position of a change of a transaction. */
+const positionIn = (t: DecodedTransaction, index: number): string =>
+  `${t.position.slice(0, 17)}${index.toString(16).toUpperCase().padStart(8, '0')}`;
+
+const changeOf = ({ op, id, key, pullId }: ControlRow, row: Row | null): Change => {
   switch (op) {
     case 'pull':
       return { op: 'pull', key, id };

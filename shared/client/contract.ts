@@ -1,10 +1,10 @@
 import { z } from '@hono/zod-openapi';
+import { policy } from '../task/conflict-config.ts';
 import {
   directions,
   endpoint,
   pair,
   pairId,
-  policy,
   sides,
   tableName,
   task,
@@ -202,7 +202,7 @@ export const conflictQuery = z.strictObject({
   schema: z.string().max(63).optional(),
   table: z.string().max(63).optional(),
   kind: z.string().max(64).optional(),
-  policy: policy.optional(),
+  policy: z.enum([...policy.options, 'chosen']).optional(),
   result: z.string().max(64).optional(),
   since: z.iso.datetime({ offset: true }).optional(),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkConflictFields, conflictFields, policy } from './conflict-config.ts';
 
 /** The two sides of a pair; `forward` goes from `a` to `b`, `reverse` from `b` to `a`. */
 export const sides = ['a', 'b'] as const;
@@ -54,8 +55,7 @@ export const objectSelection = z.strictObject({
     .default([]),
 });
 
-export const policies = ['task-failed', 'ignore', 'overwrite', 'last-write-wins', 'source-priority'] as const;
-export const policy = z.enum(policies);
+export const policies = policy.options;
 export type PolicyName = z.infer<typeof policy>;
 
 const minutes = (least: number, value: number) => z.number().int().min(least).max(1440).default(value);
@@ -71,13 +71,7 @@ export const taskConfig = z
         incremental: z.boolean().default(true),
       })
       .default({ schema: true, full: true, incremental: true }),
-    conflictPolicy: policy.default('overwrite'),
-    tablePolicies: z
-      .array(z.strictObject({ schema: name63, table: name63, conflictPolicy: policy }))
-      .max(5000)
-      .default([]),
-    decide: z.enum(['arbiter', 'each-side']).default('arbiter'),
-    onDeleted: z.enum(['restore', 'stay-deleted', 'by-time']).default('restore'),
+    ...conflictFields,
     conflictingTables: z
       .enum(['precheck', 'ignore'])
       .default('precheck')
@@ -100,7 +94,8 @@ export const taskConfig = z
   .refine((c) => c.retryOtherMinutes < c.retryConnectionMinutes, {
     path: ['retryOtherMinutes'],
     message: 'must be smaller than retryConnectionMinutes',
-  });
+  })
+  .superRefine(checkConflictFields);
 export type TaskConfig = z.infer<typeof taskConfig>;
 
 /** States of a task (requirements, section 1). The moves between them are in machine.ts. */

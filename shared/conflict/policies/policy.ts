@@ -15,7 +15,14 @@ export const policyNames = [
 export type PolicyName = (typeof policyNames)[number];
 
 /** Policies that decide between two whole versions: what merges fall back to where there is nothing to merge. */
-export type WholeRowPolicy = Exclude<PolicyName, 'merge-columns' | 'delta' | 'resolver'>;
+export const wholeRowPolicies = [
+  'task-failed',
+  'ignore',
+  'overwrite',
+  'last-write-wins',
+  'source-priority',
+] as const satisfies readonly PolicyName[];
+export type WholeRowPolicy = (typeof wholeRowPolicies)[number];
 
 /** What an update of a row that is gone means: it comes back, it stays deleted, or the later of both wins. */
 export type OnDeleted = 'restore' | 'stay-deleted' | 'by-time';
@@ -36,7 +43,7 @@ export type Verdict = 'source' | 'destination' | 'delete' | 'fail' | { readonly 
 export type Policy = (contest: Contest, settings: Settings) => Verdict;
 
 /**
- * A user's decision, pure. A row must be whole and have the key of the contest. Where two different rows want one unique
+ * A user's decision, pure (shared/task/load-resolver.ts makes one of a module's text). A row must be whole and have the key of the contest. Where two different rows want one unique
  * value (`insert_exists`, `update_exists`, `multiple_unique_conflicts` with another key in `local.row`) only `source`,
  * `destination` and `fail` make sense. Anything else, and what it throws, counts as `fail`.
  */

@@ -1,8 +1,9 @@
 import type { Queryable } from '../connect.ts';
 import { initial } from './0001-initial.ts';
+import { conflicts } from './0002-conflicts.ts';
 
 /** In order; each runs once per database, in the transaction that raises the version. */
-const migrations: readonly string[] = [initial];
+const migrations: readonly string[] = [initial, conflicts];
 
 /** Any fixed number: installers of one database wait for each other. */
 const INSTALL_LOCK = 7_077_001;
@@ -63,6 +64,8 @@ export async function removeHelperSchema(client: Queryable, task: string): Promi
         'outcome',
         'copy_chunk',
         'conflict',
+        'conflict_count',
+        'tombstone',
       ])
         await client.query(/* sql */ `delete from pgtwin.${table} where task = $1`, [task]);
       const left = await client.query(/* sql */ `select from pgtwin.task limit 1`);
