@@ -54,20 +54,24 @@ export class Apply {
 
   /** Returns the index of the first record that is to come again. */
   async #group(group: string, records: readonly SQSRecord[]): Promise<number> {
-    const messages: Message[] = [];
-    try {
-      for (const record of records) messages.push(parseMessage(record.body));
-    } catch (error) {
-      // What stands before the one that can't be read is applied; it goes to the dead-letter queue in the end.
-      this.#deps.log.error('message is not readable', { group, error });
-      if (messages.length === 0) return 0;
-    }
-    const task = messages[0]!.header.task;
+    const task = group.slice(0, group.lastIndexOf('.'));
     const log = this.#deps.log.with({ task });
+    const messages: Message[] = [];
+    let upTo = 0;
+    try {
+      for (; upTo < records.length; upTo++) {
+        const message = parseUnlessMalformed(records[upTo]!, log);
+        if (message) messages.push(message);
+      }
+    } catch (thrown) {
+      // What stands before it is applied.
+      if (messages.length === 0) return this.#failed(group, task, records, thrown, log);
+    }
+    if (messages.length === 0) return upTo;
     try {
       const result = await this.#apply(task, messages, log);
       if (result) log.debug?.('applied', { ...result, last: messages.at(-1)!.header.last });
-      return messages.length;
+      return upTo;
     } catch (thrown) {
       return this.#failed(group, task, records, thrown, log);
     }
@@ -80,7 +84,8 @@ export class Apply {
       log.info('messages dropped', { state: context?.task.state ?? 'unknown', messages: messages.length });
       return undefined;
     }
-    const { shard, generation } = messages[0]!.header;
+    const { shard } = messages[0]!.header;
+    const generation = Math.max(...messages.map((m) => m.header.generation));
     const lane = await this.#lane(context, shard, generation);
     const { blobs } = this.#deps;
     return applyMessages(messages, {
@@ -117,7 +122,11 @@ export class Apply {
     const { repository, clock, delay } = this.#deps;
     const input = error.rule.retry === 'never' ? 'give-up' : 'error';
     const at = clock.now().toISOString();
-    const facts = { code: error.code, detail: error.message, advice: error.rule.advice, at };
+    const { conflict } = error.facts;
+    const facts = {
+      ...{ code: error.code, detail: error.message, advice: error.rule.advice, at },
+      ...(typeof conflict === 'string' ? { conflict } : {}),
+    };
     const why = { cause: error.message, actor: 'apply', error: facts };
     await repository.tryMove(task, input, why).catch(() => {});
     const receives = Number(records[0]?.attributes.ApproximateReceiveCount ?? 1);
@@ -156,5 +165,19 @@ export class Apply {
     const lane = { session, generation };
     this.#lanes.set(group, lane);
     return lane;
+  }
+}
+
+/** One that is not ours, or broken, is dropped: put back, it would stand in front of its own cure, a re-send. */
+function parseUnlessMalformed(record: SQSRecord, log: Log): Message | undefined {
+  try {
+    return parseMessage(record.body);
+  } catch (error) {
+    if (!(error instanceof PgtwinError) || error.code !== 'message-malformed') throw error;
+    log.error('message is not readable and dropped, it will be sent again', {
+      message: record.messageId,
+      error,
+    });
+    return undefined;
   }
 }

@@ -53,7 +53,7 @@ export type StreamFigures = {
 /** Why a stream ended without an error. */
 export type StreamEnd =
   | { readonly why: 'stopped' | 'drained' }
-  | { readonly why: 're-send'; readonly epoch: number };
+  | { readonly why: 're-send'; readonly epoch: number; readonly from: Position };
 
 const POLL_BUSY_MS = 10;
 const POLL_IDLE_MS = 500;
@@ -281,7 +281,7 @@ export class Stream {
           from: reading.position,
           epoch: reading.resendEpoch,
         });
-        return this.#finish({ why: 're-send', epoch: reading.resendEpoch });
+        return this.#finish({ why: 're-send', epoch: reading.resendEpoch, from: reading.position });
       }
       if (await this.#confirmer.take(reading, () => this.#idle()))
         this.#source?.sendStatus(this.#received, this.#confirmer.confirmed);

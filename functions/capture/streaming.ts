@@ -11,6 +11,7 @@ import type { Table } from '../../shared/task/table.ts';
 import { type Checkpoint, CheckpointStore } from './checkpoint.ts';
 import type { Lease } from './lease.ts';
 import { Stream, type StreamFigures } from './loop.ts';
+import { backoffMs } from './outbox.ts';
 import { type ProgressReading, readProgress } from './progress-row.ts';
 import { SeenTracker } from './seen-state.ts';
 import { identifySystem } from './slot.ts';
@@ -69,7 +70,7 @@ export class Streaming {
 
   /** Until stopped or drained; throws what broke it. */
   async run(signal: AbortSignal): Promise<'stopped' | 'drained'> {
-    const { task, source, destination, delivery } = this.#o;
+    const { task, source, destination, delivery, clock } = this.#o;
     await this.#checkServer();
     const { queueUrl } = await delivery.ensure(task.id);
     const clients: pg.Client[] = [];
@@ -89,12 +90,17 @@ export class Streaming {
         queueUrl,
       };
       let epoch = 0;
-      while (!signal.aborted) {
+      let from: Position | undefined;
+      for (let attempt = 0; !signal.aborted; ) {
         this.#stream = await this.#open(sql, epoch);
         if (this.#draining) this.#stream.drain();
         const end = await this.#stream.run(signal);
         if (end.why === 'drained') return 'drained';
-        if (end.why === 're-send') ({ epoch } = end);
+        if (end.why !== 're-send') continue;
+        // Whatever keeps the same messages from arriving is not helped by haste.
+        attempt = end.from === from ? attempt + 1 : 0;
+        ({ epoch, from } = end);
+        if (attempt > 0) await clock.sleep(backoffMs(attempt, clock.random()), signal);
       }
       return 'stopped';
     } finally {

@@ -136,7 +136,7 @@ export const errors = {
     status: 500,
     retry: 'never',
     advice:
-      'A queue message is not one of pgtwin. It is left for the dead-letter queue; the stream sends again.',
+      'A queue message is not one of pgtwin or broken. It is dropped; the stream sends again.',
   },
   'message-version-unknown': {
     status: 500,

@@ -143,6 +143,23 @@ test('the last message is lost and nothing follows: a heartbeat brings it to lig
   expect(await twin.differences()).toEqual([]);
 });
 
+test('a message that can not be read is dropped, and sent again', async () => {
+  let broken = 0;
+  await using writes = startWrites(twin);
+  {
+    using _ = tap(async (event, apply) => {
+      const [first, ...rest] = event.Records;
+      if (broken >= 3 || !first) return apply(event);
+      broken += 1;
+      return apply({ Records: [{ ...first, body: first.body.slice(0, 100) }, ...rest] });
+    });
+    await until('some broken messages', async () => broken >= 3);
+    await writes.more(20);
+  }
+  await writes.stop();
+  await expectEqual(twin, writes);
+});
+
 test('the capture and the functions are killed while a task is initialized', async () => {
   let ready = false;
   const opening = openTwin(on, {
