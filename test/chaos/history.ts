@@ -30,12 +30,14 @@ export async function keepHistory(url: string): Promise<void> {
 /** One line per change, in commit order: where, which transaction, what. Long values are cut. */
 export async function readHistory(url: string): Promise<string[]> {
   const client = new pg.Client(url);
+  client.on('error', () => {});
   await client.connect();
-  const { rows } = await client.query<{ data: Buffer }>(
-    /* sql */ `select data from pg_logical_slot_peek_binary_changes($1, null, null, 'proto_version', '1', 'publication_names', $1)`,
-    [NAME],
-  );
-  await client.end();
+  const { rows } = await client
+    .query<{ data: Buffer }>(
+      /* sql */ `select data from pg_logical_slot_peek_binary_changes(
+        ${literal(NAME)}, null, null, 'proto_version', '1', 'publication_names', ${literal(NAME)})`,
+    )
+    .finally(() => client.end());
   const relations = new Map<number, Relation>();
   const lines: string[] = [];
   let begin = '';

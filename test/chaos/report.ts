@@ -54,6 +54,19 @@ export async function keepFailure(options: {
   }
 }
 
+/** What the parts complained of, most frequent first: `12 x warn messages are missing`. */
+export function complaints(lines: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const line of lines) {
+    const found = /"level":"(warn|error)"/.exec(line);
+    if (!found) continue;
+    const { text, message, code, folded } = JSON.parse(line) as Record<string, string | undefined>;
+    const what = [found[1], text ?? message, code].filter(Boolean).join(' ');
+    counts.set(what, (counts.get(what) ?? 0) + 1 + Number(folded ?? 0));
+  }
+  return [...counts].sort((a, b) => b[1] - a[1]).map(([what, count]) => `${count} x ${what}`);
+}
+
 const isOf = (control: string, { table, key }: Difference): boolean =>
   control.includes(table.split('.').at(-1)!) && control.includes(JSON.stringify(key));
 

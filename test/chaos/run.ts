@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Faults } from './faults.ts';
 import { keepHistory } from './history.ts';
 import type { ChaosOptions } from './options.ts';
-import { keepFailure } from './report.ts';
+import { complaints, keepFailure } from './report.ts';
 import { describe, isChosen, scheduleOf, setupOf } from './schedule.ts';
 import { judge, type Verdict, waitForQuiet } from './verdict.ts';
 import { openWorld } from './world.ts';
@@ -57,6 +57,7 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
   } catch (error) {
     failure = error;
   }
+  for (const line of complaints(lines)) print(`logged ${line}`);
   const converged = verdict !== undefined && verdict.differences.length === 0;
   const lost = verdict?.lost.length ?? 0;
   const deadLetters = verdict?.deadLetters ?? 0;
