@@ -3,7 +3,15 @@ import { decideAlone } from '../../shared/conflict/each-side.ts';
 import { follow } from '../../shared/conflict/follow.ts';
 import type { ConflictEntry } from '../../shared/conflict/kinds.ts';
 import type { Settings } from '../../shared/conflict/policies/policy.ts';
-import { type Key, keyOf, keyText, type Row, type Side, type Value } from '../../shared/conflict/rows.ts';
+import {
+  type Key,
+  keyOf,
+  keyText,
+  type Row,
+  type Side,
+  sameKey,
+  type Value,
+} from '../../shared/conflict/rows.ts';
 import { isUnseen, isUnsure, type Seen } from '../../shared/conflict/seen.ts';
 import type { Change, Local, SourceFacts, Step, Steps } from '../../shared/conflict/steps.ts';
 import { hasXid, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
@@ -135,8 +143,8 @@ export class ExactExecutor {
     switch (step.do) {
       case 'read':
         return step.by === 'key'
-          ? this.#read(exact, table.key, step.key, step.key)
-          : this.#read(exact, step.unique.columns, step.values, []);
+          ? this.#readKey(exact, step.key)
+          : this.#readUnique(exact, step.unique.columns, step.values);
       case 'insert':
         await insertRow(session, table, step.row);
         this.#wrote(table, keyOf(table.table, step.row), source);
@@ -168,16 +176,26 @@ export class ExactExecutor {
     }
   }
 
-  async #read(
+  /** Of a key change the row that moves: equal keys may print differently (1.0 and 1.00), its new key is then free. */
+  #moving: string | undefined;
+
+  async #readKey(exact: ExactChange, key: Key): Promise<Local> {
+    const { change, table } = exact;
+    const row = await lockRow(this.#o.session, table, table.key, key);
+    if (change.op === 'move') {
+      if (sameKey(key, change.key)) this.#moving = row?.place;
+      else if (row?.place === this.#moving) return this.#localOf(exact, key, undefined);
+    }
+    return this.#localOf(exact, row ? keyOf(table.table, row.values) : key, row);
+  }
+
+  async #readUnique(
     exact: ExactChange,
     columns: readonly number[],
     values: readonly Value[],
-    key: Key,
   ): Promise<Local> {
-    const { session } = this.#o;
-    const row = await lockRow(session, exact.table, columns, values);
-    const found = row ? (exact.table.key.map((k) => row.values[k]) as string[]) : key;
-    return this.#localOf(exact, found, row);
+    const row = await lockRow(this.#o.session, exact.table, columns, values);
+    return this.#localOf(exact, row ? keyOf(exact.table.table, row.values) : [], row);
   }
 
   /** What a key is here, for this change's author. */

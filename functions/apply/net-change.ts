@@ -36,9 +36,12 @@ export function netChanges(
 ): Run[] {
   const runs: Run[] = [];
   let tables = new Map<ApplyTable, NetTable>();
-  const barrier = (change: number) => {
+  const flush = () => {
     if (tables.size > 0) runs.push({ net: [...tables.values()] });
     tables = new Map();
+  };
+  const barrier = (change: number) => {
+    flush();
     runs.push({ alone: change });
   };
   const { bytes, tags, newAt, oldAt, relations } = changes;
@@ -52,35 +55,43 @@ export function netChanges(
       }
       if (!wants(table, tags[i]!)) continue;
       const at = newAt[i]! || Math.abs(oldAt[i]!);
-      const key = keyAt(bytes, at, table.key);
-      const moves =
-        tags[i] === tag.update && oldAt[i] !== 0 && keyAt(bytes, Math.abs(oldAt[i]!), table.key) !== key;
+      const op = opOf(tags[i]!);
+      let key = keyAt(bytes, at, table.key);
+      let refs: number[] | undefined;
+      let moves = false;
+      if (op === 'update' && oldAt[i] !== 0) {
+        const old = Math.abs(oldAt[i]!);
+        refs = withKeyOf(bytes, at, old, table.key);
+        if (refs) key = keyOf(bytes, refs, table.key);
+        moves = keyAt(bytes, old, table.key) !== key;
+      }
       if (moves || alone(table, key)) {
         barrier(i);
         continue;
       }
       let net = tables.get(table);
       if (!net) {
+        // Its definition changed on the way: what came before is carried out before.
+        if (tables.size > 0 && [...tables.keys()].some((t) => t.sql === table.sql)) flush();
         net = { table, rows: new Map() };
         tables.set(table, net);
       }
       let row = net.rows.get(key);
-      if (row && !fits(row.op, opOf(tags[i]!))) {
+      if (row && !fits(row.op, op)) {
         // The row came back through the other side in between: both stand, one behind the other.
-        runs.push({ net: [...tables.values()] });
+        flush();
         net = { table, rows: new Map() };
-        tables = new Map([[table, net]]);
+        tables.set(table, net);
         row = undefined;
       }
-      if (!row)
-        net.rows.set(key, { op: opOf(tags[i]!), at, deleteAt: 0, refs: undefined, first: i, last: i });
+      if (!row) net.rows.set(key, { op, at, deleteAt: 0, refs, first: i, last: i });
       else {
-        merge(bytes, row, opOf(tags[i]!), at);
+        merge(bytes, row, op, at, refs);
         row.last = i;
         if (row.op === 'delete' && tags[row.first] === tag.insert) net.rows.delete(key);
       }
     }
-  if (tables.size > 0) runs.push({ net: [...tables.values()] });
+  flush();
   return runs;
 }
 
@@ -91,8 +102,14 @@ const opOf = (kind: number): 'insert' | 'update' | 'delete' =>
 const fits = (before: NetRow['op'], op: 'insert' | 'update' | 'delete'): boolean =>
   before === 'delete' ? op === 'insert' : op !== 'insert';
 
-/** Adds a change to the row of its key. */
-function merge(bytes: Buffer, row: NetRow, op: 'insert' | 'update' | 'delete', at: number): void {
+/** Adds a change to the row of its key; `refs` are its values where they are not simply those of its new tuple. */
+function merge(
+  bytes: Buffer,
+  row: NetRow,
+  op: 'insert' | 'update' | 'delete',
+  at: number,
+  refs: number[] | undefined,
+): void {
   if (op === 'insert') {
     // Only behind a deletion: statements run in the order DELETE, UPDATE, INSERT, so both fit into one run.
     row.op = 'replace';
@@ -105,9 +122,10 @@ function merge(bytes: Buffer, row: NetRow, op: 'insert' | 'update' | 'delete', a
     row.op = 'delete';
     row.refs = undefined;
   } else {
-    row.refs = hasUnchanged(bytes, at)
-      ? over(row.refs ?? refsOf(bytes, row.at), bytes, refsOf(bytes, at))
-      : undefined;
+    row.refs =
+      refs || hasUnchanged(bytes, at)
+        ? over(row.refs ?? refsOf(bytes, row.at), bytes, refs ?? refsOf(bytes, at))
+        : undefined;
     row.at = at;
   }
 }
@@ -136,12 +154,31 @@ export function hasUnchanged(b: Uint8Array, at: number): boolean {
 const over = (earlier: readonly number[], b: Uint8Array, later: readonly number[]): number[] =>
   later.map((ref, i) => (b[ref] === mark.unchanged ? earlier[i]! : ref));
 
+/**
+ * The values of an update whose key is TOASTed and unchanged: the key's from the old tuple, which always has them.
+ * Undefined where the new tuple has the key itself.
+ */
+export function withKeyOf(
+  b: Uint8Array,
+  newAt: number,
+  oldAt: number,
+  key: readonly number[],
+): number[] | undefined {
+  if (!hasUnchanged(b, newAt)) return undefined;
+  const refs = refsOf(b, newAt);
+  if (!key.some((k) => b[refs[k]!] === mark.unchanged)) return undefined;
+  const old = refsOf(b, oldAt);
+  for (const k of key) if (b[refs[k]!] === mark.unchanged) refs[k] = old[k]!;
+  return refs;
+}
+
 /** The key of a tuple as one string: its bytes one by one, parts divided by NUL, which text can't have. */
 export function keyAt(b: Buffer, at: number, key: readonly number[]): string {
-  if (key.length === 1) return valueBytes(b, at, key[0]!);
-  const refs = refsOf(b, at);
-  return key.map((k) => partAt(b, refs[k]!)).join('\0');
+  return key.length === 1 ? valueBytes(b, at, key[0]!) : keyOf(b, refsOf(b, at), key);
 }
+
+const keyOf = (b: Buffer, refs: readonly number[], key: readonly number[]): string =>
+  key.map((k) => partAt(b, refs[k]!)).join('\0');
 
 function valueBytes(b: Buffer, at: number, column: number): string {
   let p = at + 2;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { unseenSql } from '../../shared/conflict/seen.ts';
 import { mark } from '../../shared/postgres/pgoutput.ts';
 import { type NetRow, type NetTable, refsOf } from './net-change.ts';
@@ -8,7 +9,7 @@ import { type ApplyTable, columnList } from './tables.ts';
 export type SetStatement = {
   readonly op: 'insert' | 'update' | 'delete';
   readonly table: ApplyTable;
-  /** Columns of the parameters, by index: the key first, then what is set. */
+  /** Columns of the parameters, by index: the key first; of an update then the fixed ones, then what is set. */
   readonly columns: readonly number[];
   readonly rows: readonly NetRow[];
   readonly parameters: readonly (Buffer | string)[];
@@ -32,7 +33,8 @@ export function planTable(bytes: Buffer, { table, rows }: NetTable): SetStatemen
     ...chunks(deletes).map((part) =>
       statement('delete', table, table.key, part, bytes, (row) => keyRefs(bytes, table, row)),
     ),
-    ...[...updates.values()].flatMap((group) =>
+    // Where no column can be set nothing can have changed.
+    ...(table.notUpdatable.size === all.length ? [] : [...updates.values()]).flatMap((group) =>
       chunks(group.rows).map((part, n) =>
         statement('update', table, group.columns, part, bytes, (_, i) =>
           group.columns.map((c) => group.refs[n * ROWS + i]![c]!),
@@ -64,7 +66,7 @@ function addUpdate(
     const set = refs.flatMap((ref, c) =>
       bytes[ref] === mark.unchanged || table.key.includes(c) || table.notUpdatable.has(c) ? [] : [c],
     );
-    group = { columns: [...table.key, ...set], rows: [], refs: [] };
+    group = { columns: [...table.key, ...table.fixed, ...set], rows: [], refs: [] };
     updates.set(unsent, group);
   }
   group.rows.push(row);
@@ -113,21 +115,26 @@ const rowSource = (s: Pick<SetStatement, 'table' | 'columns'>, ordinality = fals
   return `(select ${values.join(', ')}${n.value} from unnest(${arrays.join(', ')})${n.with} u(${names.join(', ')}${n.name})) s`;
 };
 
-const keyJoin = (s: Pick<SetStatement, 'table' | 'columns'>): string =>
-  s.table.key.map((k) => `t.${columnList(s.table, [k])} = s.c${s.columns.indexOf(k)}`).join(' and ');
+const joinOn = (s: Pick<SetStatement, 'table' | 'columns'>, columns: readonly number[]): string =>
+  columns.map((k) => `t.${columnList(s.table, [k])} = s.c${s.columns.indexOf(k)}`).join(' and ');
 
 /** The text of a statement; with `guard` only rows whose version was seen are touched (three more parameters). */
 export function sqlOf(s: SetStatement, guard: boolean): string {
   const unseen = guard ? ` and not ${unseenSql('t', s.columns.length + 1)}` : '';
+  const { key, fixed } = s.table;
   switch (s.op) {
     case 'delete':
-      return /* sql */ `delete from ${s.table.sql} t using ${rowSource(s)} where ${keyJoin(s)}${unseen} returning ${columnList(s.table, s.table.key, 't.')}`;
+      return /* sql */ `delete from ${s.table.target} t using ${rowSource(s, true)} where ${joinOn(s, key)}${unseen} returning s.n::int4`;
     case 'update': {
+      const matched = [...key, ...fixed];
       const set = s.columns
-        .slice(s.table.key.length)
-        .map((c, i) => `${columnList(s.table, [c])} = s.c${i + s.table.key.length}`);
-      if (set.length === 0) set.push(`${columnList(s.table, [s.table.key[0]!])} = s.c0`);
-      return /* sql */ `update ${s.table.sql} t set ${set.join(', ')} from ${rowSource(s)} where ${keyJoin(s)}${unseen}`;
+        .slice(matched.length)
+        .map((c, i) => `${columnList(s.table, [c])} = s.c${i + matched.length}`);
+      if (set.length === 0) {
+        const any = columnList(s.table, [s.table.columns.findIndex((_, c) => !s.table.notUpdatable.has(c))]);
+        set.push(`${any} = t.${any}`);
+      }
+      return /* sql */ `update ${s.table.target} t set ${set.join(', ')} from ${rowSource(s)} where ${joinOn(s, matched)}${unseen}`;
     }
     case 'insert': {
       const values = s.columns.map((_, i) => `s.c${i}`).join(', ');
@@ -139,13 +146,23 @@ export function sqlOf(s: SetStatement, guard: boolean): string {
 
 /** Which rows of an INSERT or UPDATE did not go as planned: whose key is not there as written by this transaction. */
 export function leftoverSql(s: SetStatement): string {
-  return /* sql */ `select s.n::int from ${rowSource(s, true)} left join ${s.table.sql} t on ${keyJoin(s)}
+  return /* sql */ `select s.n::int from ${rowSource(s, true)} left join ${s.table.target} t on ${joinOn(s, s.table.key)}
                      where t.xmin is distinct from pg_current_xact_id()::xid`;
 }
 
-/** Names a prepared statement; from a bounded set: table, operation, columns. */
-export const nameOf = (s: SetStatement, guard: boolean): string =>
-  `p${s.table.number}${s.op[0]}${guard ? 'g' : ''}${s.columns.length === s.table.columns.length ? '' : s.columns.join('_')}`.slice(
-    0,
-    60,
-  );
+/** Statements that are kept prepared; each may hold some ten kilobytes at the server. */
+const NAMES = 2_000;
+const names = new Map<string, string>();
+
+/**
+ * Names a prepared statement by its text: whatever changes at the destination, a name never stands for two texts.
+ * Undefined, for a statement that is not kept, once there are very many.
+ */
+export function nameOf(text: string): string | undefined {
+  let name = names.get(text);
+  if (name === undefined && names.size < NAMES) {
+    name = `p${createHash('sha1').update(text).digest('hex')}`;
+    names.set(text, name);
+  }
+  return name;
+}

@@ -1,9 +1,15 @@
-import type { Key, Row, Value } from '../../shared/conflict/rows.ts';
+import { filled, type Key, type Row, type Value } from '../../shared/conflict/rows.ts';
 import type { Session } from './session.ts';
 import { type ApplyTable, columnList } from './tables.ts';
 
 /** A row as it is here, locked: values as text, xmin, and commit time in microseconds where it is known. */
-export type LockedRow = { readonly values: Row; readonly xmin: number; readonly time: bigint | null };
+export type LockedRow = {
+  readonly values: Row;
+  readonly xmin: number;
+  readonly time: bigint | null;
+  /** Where it is stored: the same for the same version of the same row. */
+  readonly place: string;
+};
 
 /** Values come as PostgreSQL printed them: a cast to text would print some of them differently. */
 const raw = { getTypeParser: () => (value: string) => value };
@@ -31,14 +37,15 @@ export async function lockRow(
     : 'null::text';
   const all = table.columns.map((_, i) => i);
   const result = await session.client.query({
-    text: /* sql */ `select t.xmin::text, ${time}, ${columnList(table, all, 't.')} from ${table.sql} t where ${conditions.join(' and ')} for update`,
+    text: /* sql */ `select t.xmin::text, t.tableoid || ' ' || t.ctid, ${time}, ${columnList(table, all, 't.')} from ${table.target} t where ${conditions.join(' and ')} for update`,
     values: columns.flatMap((_, i) => (values[i] === null ? [] : [values[i]])),
     rowMode: 'array',
     types: raw,
   });
   const row = (result.rows as unknown as (string | null)[][])[0];
   if (!row) return undefined;
-  return { xmin: Number(row[0]), time: row[1] === null ? null : BigInt(row[1]!), values: row.slice(2) };
+  const [xmin, place, at, ...found] = row;
+  return { xmin: Number(xmin), place: place!, time: at ? BigInt(at) : null, values: found };
 }
 
 /** All keys of a table, for a TRUNCATE. In portions, since a table may be large. */
@@ -53,7 +60,7 @@ export async function readKeys(
     ? `where (${list}) > (${table.key.map((k, i) => cast(table, k, i + 1)).join(', ')})`
     : '';
   const result = await session.client.query({
-    text: /* sql */ `select ${list} from ${table.sql} t ${where} order by ${list} limit ${limit}`,
+    text: /* sql */ `select ${list} from ${table.target} t ${where} order by ${list} limit ${limit}`,
     values: after ? [...after] : [],
     rowMode: 'array',
     types: raw,
@@ -72,22 +79,42 @@ export async function insertRow(session: Session, table: ApplyTable, row: Row): 
 
 /** Writes what was sent of a row over the one with this key; the key itself may change. */
 export async function updateRow(session: Session, table: ApplyTable, key: Key, row: Row): Promise<void> {
-  const columns = row.flatMap((value, c) => {
-    if (value === undefined || table.notUpdatable.has(c)) return [];
-    const place = table.key.indexOf(c);
-    return place >= 0 && key[place] === value ? [] : [c];
-  });
+  if (await replaceFixed(session, table, key, row)) return;
+  // The key is set as well: equal keys may print differently.
+  const columns = row.flatMap((value, c) => (value === undefined || table.notUpdatable.has(c) ? [] : [c]));
+  if (columns.length === 0) return;
   const set = columns.map((c, i) => `${columnList(table, [c])} = ${cast(table, c, i + 1)}`);
-  if (set.length === 0)
-    set.push(`${columnList(table, [table.key[0]!])} = t.${columnList(table, [table.key[0]!])}`);
   await session.client.query(
-    /* sql */ `update ${table.sql} t set ${set.join(', ')} where ${conditionOf(table, table.key, columns.length + 1)}`,
+    /* sql */ `update ${table.target} t set ${set.join(', ')} where ${conditionOf(table, table.key, columns.length + 1)}`,
     [...columns.map((c) => row[c]), ...key],
   );
 }
 
+/** A column that is GENERATED ALWAYS AS IDENTITY can't be set: where it changes, the row is deleted and inserted. */
+async function replaceFixed(session: Session, table: ApplyTable, key: Key, row: Row): Promise<boolean> {
+  const fixed = [...table.notUpdatable].filter((c) => {
+    const place = table.key.indexOf(c);
+    return row[c] !== undefined && (place < 0 || row[c] !== key[place]);
+  });
+  if (fixed.length === 0) return false;
+  const differ = fixed.map((c, i) => `t.${columnList(table, [c])} <> ${cast(table, c, i + 1)}`).join(' or ');
+  const all = table.columns.map((_, i) => i);
+  const { rows } = await session.client.query({
+    text: /* sql */ `delete from ${table.target} t where (${differ}) and ${conditionOf(table, table.key, fixed.length + 1)}
+                     returning ${columnList(table, all, 't.')}`,
+    values: [...fixed.map((c) => row[c]), ...key],
+    rowMode: 'array',
+    types: raw,
+  });
+  const former = (rows as unknown as (string | null)[][])[0];
+  if (!former) return false;
+  await insertRow(session, table, filled(row, former));
+  return true;
+}
+
 export const deleteRow = async (session: Session, table: ApplyTable, key: Key): Promise<void> => {
-  await session.client.query(/* sql */ `delete from ${table.sql} t where ${conditionOf(table, table.key)}`, [
-    ...key,
-  ]);
+  await session.client.query(
+    /* sql */ `delete from ${table.target} t where ${conditionOf(table, table.key)}`,
+    [...key],
+  );
 };

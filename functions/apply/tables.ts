@@ -17,13 +17,18 @@ export type ApplyTable = {
   readonly relation: Relation;
   /** Index among the tables of a process; part of prepared names. */
   readonly number: number;
+  /** Its quoted name: what the table is known by. */
   readonly sql: string;
+  /** What statements name: with ONLY, for rows of tables that inherit from it are not its own. */
+  readonly target: string;
   readonly columns: readonly string[];
   readonly types: readonly ColumnType[];
   /** Indexes of the identity's columns. */
   readonly key: readonly number[];
   /** Not in SET: identity columns that are generated always. Generated columns are not in the stream at all. */
   readonly notUpdatable: ReadonlySet<number>;
+  /** Those of them that are not in the key: where one differs, the row is deleted and inserted. */
+  readonly fixed: readonly number[];
   /** A deferrable unique or exclusion constraint can't be left to ON CONFLICT. */
   readonly deferrableUnique: boolean;
   /** Further unique indexes that compare whole columns: those the decision code knows. */
@@ -69,8 +74,11 @@ export async function readApplyTable(
 ): Promise<ApplyTable> {
   const sql = qualified(relation.schema, relation.name);
   const name = `${relation.schema}.${relation.name}`;
-  const there = await client.query(/* sql */ `select to_regclass($1)::text as there`, [sql]);
-  if (there.rows[0].there === null)
+  const there = await client.query(
+    /* sql */ `select relkind as kind from pg_catalog.pg_class where oid = to_regclass($1)`,
+    [sql],
+  );
+  if (there.rows.length === 0)
     throw new PgtwinError('relation-unknown', {
       detail: `Table ${name} does not exist on the destination.`,
       table: name,
@@ -98,8 +106,15 @@ export async function readApplyTable(
     special: boolean;
     columns: string[];
   }>(readUniquesSql, [sql]);
+  // With `d` and `i` an old tuple has the columns of the identity only.
+  const needed = relation.identity === 'd' || relation.identity === 'i';
   const keyIndexes = key.map((column) => {
     const index = indexOf.get(column);
+    if (index !== undefined && needed && !relation.columns[index]!.inKey)
+      throw new PgtwinError('no-replica-identity', {
+        detail: `The replica identity of ${name} was changed: column ${column} is no longer part of it.`,
+        table: name,
+      });
     if (index === undefined)
       throw new PgtwinError('column-missing', {
         detail: `Key column ${name}.${column} is not in the stream.`,
@@ -112,15 +127,18 @@ export async function readApplyTable(
   const uniques = indexes.rows
     .filter((i) => !i.special && !isKey(i.columns) && i.columns.every((c) => indexOf.has(c)))
     .map((i): Unique => ({ columns: i.columns.map((c) => indexOf.get(c)!), nullsEqual: i.nulls_equal }));
+  const always = names.flatMap((c, i) => (byName.get(c)?.identity === 'a' ? [i] : []));
   numbers += 1;
   return {
     relation,
     number: numbers,
     sql,
+    target: there.rows[0].kind === 'r' ? `only ${sql}` : sql,
     columns: names,
     types,
     key: keyIndexes,
-    notUpdatable: new Set(names.flatMap((c, i) => (byName.get(c)?.identity === 'a' ? [i] : []))),
+    notUpdatable: new Set(always),
+    fixed: always.filter((i) => !keyIndexes.includes(i)),
     deferrableUnique: indexes.rows.some((i) => i.deferrable),
     uniques,
     table: { name, columns: names, key: keyIndexes, uniques },
@@ -141,7 +159,8 @@ export async function readRelationHere(client: Queryable, name: string): Promise
   const row = rows[0] as { oid: bigint; schema: string; name: string; columns: string[] } | undefined;
   if (!row) return undefined;
   const columns = row.columns.map((column) => ({ name: column, typeOid: 0, inKey: false }));
-  return { oid: Number(row.oid), schema: row.schema, name: row.name, identity: 'd', columns };
+  // As with FULL: which columns are the key is for the task to say.
+  return { oid: Number(row.oid), schema: row.schema, name: row.name, identity: 'f', columns };
 }
 
 /** `"a", "b"` of the columns with these indexes. */

@@ -11,7 +11,7 @@ import {
 } from '../../shared/conflict/seen.ts';
 import type { Change, SourceFacts } from '../../shared/conflict/steps.ts';
 import { addXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
-import { tag, valueAt } from '../../shared/postgres/pgoutput.ts';
+import { type Relation, tag, valueAt } from '../../shared/postgres/pgoutput.ts';
 import type { DecodedChanges, DecodedTransaction } from '../../shared/stream/decode.ts';
 import { lsnText } from '../../shared/stream/position.ts';
 import { type ConflictLogSettings, logConflicts, pruneLog } from './conflict-log.ts';
@@ -23,7 +23,7 @@ import {
   rowHere,
 } from './control-rows.ts';
 import { type ChoiceOf, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
-import { keyString, type NetRow, type NetTable, netChanges, refsOf } from './net-change.ts';
+import { keyString, type NetRow, type NetTable, netChanges, refsOf, withKeyOf } from './net-change.ts';
 import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf } from './plan.ts';
 import { advanceProgress, type Progress } from './progress.ts';
 import { cleanControls, writeControls } from './record.ts';
@@ -68,7 +68,7 @@ export class BatchWriter {
   #open: ReadonlyMap<string, ReadonlyMap<string, readonly OpenControl[]>> = new Map();
   #executor: ExactExecutor | undefined;
   #seen: Seen;
-  #tables = new Map<number, ApplyTable>();
+  #tables = new Map<Relation, ApplyTable>();
   #userChanges = 0;
 
   constructor(session: Session, settings: ApplySettings, progress: Progress) {
@@ -203,8 +203,8 @@ export class BatchWriter {
     for (const t of transactions)
       for (let i = t.from; i < t.to; i++) {
         const relation = decoded.relations[i]!;
-        if (relation.schema !== 'pgtwin' && !this.#tables.has(relation.oid))
-          this.#tables.set(relation.oid, await this.#session.table(relation));
+        if (relation.schema !== 'pgtwin' && !this.#tables.has(relation))
+          this.#tables.set(relation, await this.#session.table(relation));
       }
   }
 
@@ -220,7 +220,7 @@ export class BatchWriter {
     const runs = netChanges(
       decoded,
       transactions,
-      (i) => this.#tables.get(decoded.relations[i]!.oid),
+      (i) => this.#tables.get(decoded.relations[i]!),
       (table, key) => this.#isContended(table, key),
       (table, kind) => this.#settings.wants(table, kind),
     );
@@ -260,11 +260,7 @@ export class BatchWriter {
     const guarded = this.#role(net.table) !== 'alone';
     const left: NetRow[] = executor.hasOpen ? takeOpen(decoded, net, executor) : [];
     for (const statement of planTable(decoded.bytes, net))
-      for (const row of await this.#runSet(
-        decoded,
-        statement,
-        guarded && statement.op !== 'insert' ? guard : [],
-      ))
+      for (const row of await this.#runSet(statement, guarded && statement.op !== 'insert' ? guard : []))
         left.push(row);
     if (left.length === 0) return;
     // Those that did not go as planned, one by one, in the order of their first change.
@@ -284,12 +280,12 @@ export class BatchWriter {
   }
 
   /** Runs one statement; gives the rows that did not go as planned. */
-  async #runSet(decoded: DecodedChanges, s: SetStatement, guard: readonly string[]): Promise<NetRow[]> {
+  async #runSet(s: SetStatement, guard: readonly string[]): Promise<NetRow[]> {
     const { client } = this.#session;
     const guarded = guard.length > 0;
     const text = sqlOf(s, guarded);
     const result = await client.query({
-      name: nameOf(s, guarded),
+      name: nameOf(text),
       text,
       values: [...s.parameters, ...guard],
       rowMode: 'array',
@@ -297,8 +293,8 @@ export class BatchWriter {
     });
     if (result.rowCount === s.rows.length) return [];
     if (s.op === 'delete') {
-      const gone = new Set((result.rows as unknown as string[][]).map(keyString));
-      return s.rows.filter((row) => !gone.has(keyOfRow(decoded, s.table, row)));
+      const gone = new Set((result.rows as unknown as string[][]).map(([n]) => Number(n)));
+      return s.rows.filter((_, i) => !gone.has(i + 1));
     }
     const found = await client.query<{ n: number }>(leftoverSql(s), [...s.parameters]);
     const rows = found.rows.map(({ n }) => s.rows[n - 1]!);
@@ -328,7 +324,7 @@ export class BatchWriter {
       await executor.apply({ change, table, seen, source: version, first: source.position });
       return;
     }
-    const table = this.#tables.get(relation.oid)!;
+    const table = this.#tables.get(relation)!;
     if (!this.#settings.wants(table, decoded.tags[i]!)) return;
     if (decoded.tags[i] === tag.truncate) return this.#truncate(table, seen, source, executor);
     const row: NetRow = {
@@ -351,7 +347,7 @@ export class BatchWriter {
     executor: ExactExecutor,
   ): Promise<void> {
     if (this.#role(table) === 'alone') {
-      await this.#session.client.query(/* sql */ `delete from ${table.sql}`);
+      await this.#session.client.query(/* sql */ `delete from ${table.target}`);
       return;
     }
     const { position: first } = source;
@@ -430,16 +426,16 @@ const keyValues = (decoded: DecodedChanges, table: ApplyTable, row: NetRow): str
   return table.key.map((k) => valueAt(decoded.bytes, refs[k]!) ?? '');
 };
 
-const keyOfRow = (decoded: DecodedChanges, table: ApplyTable, row: NetRow): string =>
-  keyString(keyValues(decoded, table, row));
-
 /** A net row (or an original change) as the decision code takes it. */
 function changesOf(decoded: DecodedChanges, table: ApplyTable, row: NetRow): Change[] {
   const { bytes, oldAt } = decoded;
   const values = (refs: readonly number[]) => refs.map((ref) => valueAt(bytes, ref));
   const oldRef = oldAt[row.first]!;
   const old = oldRef > 0 ? values(refsOf(bytes, oldRef)) : null;
-  const now = values(row.refs ?? refsOf(bytes, row.at));
+  const { refs } = row;
+  const isUpdate = row.op === 'update' && oldRef !== 0;
+  const keyed = !refs && isUpdate ? withKeyOf(bytes, row.at, Math.abs(oldRef), table.key) : refs;
+  const now = values(keyed ?? refsOf(bytes, row.at));
   const keyFrom = (from: readonly (string | null | undefined)[]) => table.key.map((k) => from[k] ?? '');
   if (row.op === 'delete') return [{ op: 'delete', key: keyFrom(now), old }];
   if (row.op === 'insert') return [{ op: 'insert', key: keyFrom(now), row: now }];

@@ -28,7 +28,7 @@ export class Relations {
   /** Takes a Relation message; the newest definition counts for what follows. */
   define(b: Buffer, start: number, end: number): number {
     const bytes = Buffer.from(b.subarray(start, end));
-    const relation = readRelation(bytes, 0);
+    const relation = readRelation(bytes, 0, bytes.length);
     const kind = relation.schema === 'pgtwin' ? (helperKinds[relation.name] ?? 'other') : 'user';
     this.#known.set(relation.oid, { kind, relation, bytes });
     return relation.oid;

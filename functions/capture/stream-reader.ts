@@ -78,7 +78,7 @@ export class StreamReader {
       case tag.delete:
         return this.#row(b, start, end);
       case tag.begin:
-        return this.#beginTransaction(b, start);
+        return this.#beginTransaction(b, start, end);
       case tag.commit:
         return this.#commitTransaction(b, start, end);
       case tag.relation:
@@ -141,9 +141,10 @@ export class StreamReader {
     return took.nothing;
   }
 
-  #beginTransaction(b: Buffer, start: number): number {
+  #beginTransaction(b: Buffer, start: number, end: number): number {
     if (this.#inTransaction)
       throw new PgtwinError('wal-message-malformed', { detail: 'A begin inside a transaction.' });
+    const { commitLsn, time } = readBegin(b, start, end);
     b.copy(this.#begin, 0, start, start + 21);
     this.#inTransaction = true;
     this.#first = true;
@@ -152,7 +153,6 @@ export class StreamReader {
     this.#heartbeat = false;
     this.#skipped = 0;
     this.#changes = 0;
-    const { commitLsn, time } = readBegin(b, start);
     this.#skip = endOfTransaction(commitLsn) <= this.#skipUpTo;
     // The time that goes out is the hybrid one: a write after another, by way of either side, is never older.
     this.#begin.writeBigInt64BE(pgMicros(this.#seen.timeOf(unixMicros(time))), 9);
@@ -255,7 +255,7 @@ export class StreamReader {
   }
 
   #commitTransaction(b: Buffer, start: number, end: number): number {
-    const { commitLsn, endLsn } = readCommit(b, start);
+    const { commitLsn, endLsn } = readCommit(b, start, end);
     this.#inTransaction = false;
     this.endLsn = endLsn;
     if (!this.#begun) return took.dropped;

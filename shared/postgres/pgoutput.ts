@@ -55,8 +55,12 @@ const malformed = (why: string) =>
   new PgtwinError('wal-message-malformed', { detail: `A replication message is malformed: ${why}.` });
 
 /** Begin: the commit record's LSN, commit time in microseconds since 2000-01-01, and the 32-bit xid. */
-export const readBegin = (b: Uint8Array, at: number): { commitLsn: bigint; time: bigint; xid: number } => {
-  if (b.length < at + 21) throw malformed('begin is too short');
+export const readBegin = (
+  b: Uint8Array,
+  at: number,
+  end: number,
+): { commitLsn: bigint; time: bigint; xid: number } => {
+  if (end !== at + 21) throw malformed('begin has not its length');
   return { commitLsn: u64(b, at + 1), time: u64(b, at + 9), xid: u32(b, at + 17) };
 };
 
@@ -64,25 +68,27 @@ export const readBegin = (b: Uint8Array, at: number): { commitLsn: bigint; time:
 export const readCommit = (
   b: Uint8Array,
   at: number,
+  end: number,
 ): { commitLsn: bigint; endLsn: bigint; time: bigint } => {
-  if (b.length < at + 26) throw malformed('commit is too short');
+  if (end !== at + 26) throw malformed('commit has not its length');
   return { commitLsn: u64(b, at + 2), endLsn: u64(b, at + 10), time: u64(b, at + 18) };
 };
 
-/** Relation, from its tag on. */
-export function readRelation(b: Buffer, at: number): Relation {
+/** Relation, from its tag up to `end`. */
+export function readRelation(b: Buffer, at: number, end: number): Relation {
   let p = at + 5;
   const text = (): string => {
-    const end = b.indexOf(0, p);
-    if (end < 0) throw malformed('a name has no end');
-    const value = b.utf8Slice(p, end);
-    p = end + 1;
+    const stop = b.indexOf(0, p);
+    if (stop < 0 || stop >= end) throw malformed('a name has no end');
+    const value = b.utf8Slice(p, stop);
+    p = stop + 1;
     return value;
   };
-  if (b.length < at + 8) throw malformed('relation is too short');
+  if (end < at + 10) throw malformed('relation is too short');
   const oid = u32(b, at + 1);
   const schema = text() || 'pg_catalog';
   const name = text();
+  if (p + 3 > end) throw malformed('relation is too short');
   const identity = String.fromCharCode(b[p]!);
   const count = u16(b, p + 1);
   p += 3;
@@ -91,17 +97,22 @@ export function readRelation(b: Buffer, at: number): Relation {
     const inKey = (b[p]! & 1) === 1;
     p += 1;
     const column = text();
-    if (p + 8 > b.length) throw malformed('a column is too short');
+    if (p + 8 > end) throw malformed('a column is too short');
     columns.push({ name: column, typeOid: u32(b, p), inKey });
     p += 8;
   }
+  if (p !== end) throw malformed('relation is longer than its columns');
   return { oid, schema, name, identity, columns };
 }
 
 /** Truncate: the relation ids; `options` bit 1 is CASCADE, bit 2 RESTART IDENTITY. */
-export function readTruncate(b: Uint8Array, at: number): { options: number; relations: number[] } {
+export function readTruncate(
+  b: Uint8Array,
+  at: number,
+  end: number,
+): { options: number; relations: number[] } {
   const count = u32(b, at + 1);
-  if (b.length < at + 6 + 4 * count) throw malformed('truncate is too short');
+  if (end !== at + 6 + 4 * count) throw malformed('truncate has not its length');
   return { options: b[at + 5]!, relations: Array.from({ length: count }, (_, i) => u32(b, at + 6 + 4 * i)) };
 }
 
@@ -111,15 +122,30 @@ export function readTruncate(b: Uint8Array, at: number): { options: number; rela
  */
 export function walkTuple(b: Uint8Array, at: number, end: number, refs: number[], from: number): number {
   const count = u16(b, at);
+  const behind = checkTuple(b, at, end, count);
   let p = at + 2;
   for (let i = 0; i < count; i++) {
     refs[from + i] = p;
+    p += b[p] === mark.text ? 5 + u32(b, p + 1) : 1;
+  }
+  return behind;
+}
+
+/**
+ * The offset behind the tuple at `at`, which must have this many values of known kinds and end by `end`: what has
+ * passed here can be read without looking at limits again.
+ */
+export function checkTuple(b: Uint8Array, at: number, end: number, columns: number): number {
+  if (at + 2 > end || u16(b, at) !== columns) throw malformed('a tuple has not the columns of its relation');
+  let p = at + 2;
+  for (let n = columns; n > 0; n--) {
     const kind = b[p];
     if (kind === mark.text) p += 5 + u32(b, p + 1);
     else if (kind === mark.null || kind === mark.unchanged) p += 1;
     else throw malformed(`value of unknown kind ${kind}`);
+    // A length that was cut off reads as not a number.
+    if (!(p <= end)) throw malformed('a tuple is longer than its message');
   }
-  if (p > end) throw malformed('a tuple is longer than its message');
   return p;
 }
 
@@ -145,15 +171,7 @@ export const timestampText = (micros: bigint): string => {
 /** Offset of the new tuple of an Insert or Update at `start`, behind an old or key tuple if there is one. */
 export function readTupleStart(b: Buffer, start: number, end: number): number {
   let p = start + 5;
-  if (b[p] === mark.keyTuple || b[p] === mark.oldTuple) p = skipTuple(b, p + 1, end);
+  if (b[p] === mark.keyTuple || b[p] === mark.oldTuple) p = checkTuple(b, p + 1, end, u16(b, p + 1));
   if (b[p] !== mark.newTuple) throw malformed('a new tuple is missing');
   return p + 1;
-}
-
-/** Offset behind the tuple at `at`. */
-export function skipTuple(b: Uint8Array, at: number, end: number): number {
-  let p = at + 2;
-  for (let n = u16(b, at); n > 0; n--) p += b[p] === mark.text ? 5 + u32(b, p + 1) : 1;
-  if (p > end) throw malformed('a tuple is longer than its message');
-  return p;
 }

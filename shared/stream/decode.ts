@@ -1,12 +1,12 @@
 import { PgtwinError } from '../errors/pgtwin-error.ts';
 import {
+  checkTuple,
   mark,
   type Relation,
   readBegin,
   readCommit,
   readRelation,
   readTruncate,
-  skipTuple,
   tag,
   u32,
   unixMicros,
@@ -100,39 +100,22 @@ export class RecordDecoder {
   #record(b: Buffer, start: number, end: number, out: DecodedChanges): void {
     switch (b[start]) {
       case tag.insert:
-        return this.#change(out, tag.insert, this.#relationAt(b, start), start + 6, 0);
-      case tag.update: {
-        const kind = b[start + 5];
-        if (kind === mark.newTuple)
-          return this.#change(out, tag.update, this.#relationAt(b, start), start + 6, 0);
-        const old = start + 6;
-        const next = skipTuple(b, old, end) + 1;
-        return this.#change(
-          out,
-          tag.update,
-          this.#relationAt(b, start),
-          next,
-          kind === mark.keyTuple ? -old : old,
-        );
-      }
-      case tag.delete: {
-        const old = start + 6;
-        const relation = this.#relationAt(b, start);
-        return this.#change(out, tag.delete, relation, 0, b[start + 5] === mark.keyTuple ? -old : old);
-      }
+      case tag.update:
+      case tag.delete:
+        return this.#row(b, start, end, out);
       case tag.truncate:
-        for (const oid of readTruncate(b, start).relations) {
+        for (const oid of readTruncate(b, start, end).relations) {
           const relation = this.#relations.get(oid);
           if (relation) this.#change(out, tag.truncate, relation, 0, 0, false);
         }
         this.#index += 1;
         return;
       case tag.begin:
-        return this.#begin(b, start, out);
+        return this.#begin(b, start, end, out);
       case tag.commit:
-        return this.#commit(b, start, out);
+        return this.#commit(b, start, end, out);
       case tag.relation: {
-        const relation = readRelation(b, start);
+        const relation = readRelation(b, start, end);
         this.#relations.set(relation.oid, relation);
         return;
       }
@@ -140,11 +123,34 @@ export class RecordDecoder {
         this.#seen.push(b.latin1Slice(start + 1, end));
         return;
       case recordTag.skipped:
+        if (end - start !== 5)
+          throw new PgtwinError('message-malformed', { detail: 'A count of changes has not its length.' });
         this.#index += u32(b, start + 1);
         return;
       default:
         throw new PgtwinError('message-malformed', { detail: `A record has the unknown tag ${b[start]}.` });
     }
+  }
+
+  /** Insert, Update and Delete: one or two tuples, checked here once and for all. */
+  #row(b: Buffer, start: number, end: number, out: DecodedChanges): void {
+    const relation = this.#relationAt(b, start);
+    const columns = relation.columns.length;
+    const kind = b[start]!;
+    let at = start + 5;
+    let oldAt = 0;
+    if (kind !== tag.insert && (b[at] === mark.keyTuple || b[at] === mark.oldTuple)) {
+      oldAt = b[at] === mark.keyTuple ? -(at + 1) : at + 1;
+      at = checkTuple(b, at + 1, end, columns);
+    }
+    let newAt = 0;
+    if (kind !== tag.delete && b[at] === mark.newTuple) {
+      newAt = at + 1;
+      at = checkTuple(b, newAt, end, columns);
+    }
+    if (at !== end || (kind === tag.delete ? oldAt : newAt) === 0)
+      throw new PgtwinError('message-malformed', { detail: 'A row change has not its tuples.' });
+    this.#change(out, kind, relation, newAt, oldAt);
   }
 
   #relationAt(b: Buffer, start: number): Relation {
@@ -174,9 +180,9 @@ export class RecordDecoder {
     if (counts) this.#index += 1;
   }
 
-  #begin(b: Buffer, start: number, out: DecodedChanges): void {
+  #begin(b: Buffer, start: number, end: number, out: DecodedChanges): void {
     if (this.#open) throw new PgtwinError('message-malformed', { detail: 'A transaction inside another.' });
-    const { commitLsn, time, xid } = readBegin(b, start);
+    const { commitLsn, time, xid } = readBegin(b, start, end);
     this.#open = {
       position: endOfTransaction(commitLsn),
       commitLsn,
@@ -192,11 +198,11 @@ export class RecordDecoder {
     out.transactions.push(this.#open);
   }
 
-  #commit(b: Buffer, start: number, out: DecodedChanges): void {
+  #commit(b: Buffer, start: number, end: number, out: DecodedChanges): void {
     if (!this.#open)
       throw new PgtwinError('message-malformed', { detail: 'A commit outside of a transaction.' });
     this.#open.to = out.tags.length;
-    this.#open.endLsn = readCommit(b, start).endLsn;
+    this.#open.endLsn = readCommit(b, start, end).endLsn;
     this.#open = undefined;
   }
 }

@@ -47,7 +47,8 @@ export type MessageHeader = z.infer<typeof header>;
 
 export type Message = { readonly header: MessageHeader; readonly inline: string | undefined };
 
-const level1 = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+// With a checksum: what was damaged on the way is not taken for changes.
+const level1 = { params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 } };
 export const compress = (records: Uint8Array): Buffer => zstdCompressSync(records, level1);
 export const decompress = (bytes: Uint8Array): Buffer => {
   try {
