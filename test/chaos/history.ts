@@ -1,13 +1,14 @@
 import pg from 'pg';
 import { ident, literal } from '../../shared/postgres/ident.ts';
 import {
+  checkTuple,
   mark,
   type Relation,
   readBegin,
   readRelation,
   readTruncate,
-  skipTuple,
   tag,
+  u16,
   u32,
   unixMicros,
   valueAt,
@@ -43,9 +44,9 @@ export async function readHistory(url: string): Promise<string[]> {
   let begin = '';
   for (const { data } of rows) {
     if (data[0] === tag.begin) {
-      const { commitLsn, time, xid } = readBegin(data, 0);
+      const { commitLsn, time, xid } = readBegin(data, 0, data.length);
       begin = `${commitLsn.toString(16).padStart(10, '0')} x${xid} ${new Date(Number(unixMicros(time) / 1000n)).toISOString().slice(11, 23)}`;
-    } else if (data[0] === tag.relation) relations.set(u32(data, 1), readRelation(data, 0));
+    } else if (data[0] === tag.relation) relations.set(u32(data, 1), readRelation(data, 0, data.length));
     else {
       const text = lineOf(data, relations);
       if (text) lines.push(`${begin} ${text}`);
@@ -56,7 +57,7 @@ export async function readHistory(url: string): Promise<string[]> {
 
 function lineOf(b: Buffer, relations: ReadonlyMap<number, Relation>): string | undefined {
   if (b[0] === tag.truncate)
-    return `truncate ${readTruncate(b, 0)
+    return `truncate ${readTruncate(b, 0, b.length)
       .relations.map((oid) => relations.get(oid)?.name)
       .join(', ')}`;
   if (b[0] !== tag.insert && b[0] !== tag.update && b[0] !== tag.delete) return undefined;
@@ -66,7 +67,7 @@ function lineOf(b: Buffer, relations: ReadonlyMap<number, Relation>): string | u
   let old = '';
   if (b[at] !== mark.newTuple) {
     old = ` from ${tupleText(b, at + 1)}`;
-    at = skipTuple(b, at + 1, b.length);
+    at = checkTuple(b, at + 1, b.length, u16(b, at + 1));
   }
   const now = at < b.length && b[at] === mark.newTuple ? ` ${tupleText(b, at + 1)}` : '';
   return `${kind} ${name}${now}${old}`;
