@@ -1,0 +1,129 @@
+import type { Side } from '../../shared/task/schema.ts';
+import type { BenchDatabase, BenchDatabases } from './databases.ts';
+
+/**
+ * The tables of pgbench with a key for the history, and a table of markers: a row in it says that everything before
+ * it has arrived.
+ */
+const tablesSql = /* sql */ `
+create schema bench;
+create table bench.branches (bid int primary key, bbalance int not null, filler char(88));
+create table bench.tellers (tid int primary key, bid int not null, tbalance int not null, filler char(84));
+create table bench.accounts (aid int primary key, bid int not null, abalance int not null, filler char(84));
+create table bench.history (id bigint primary key, tid int, bid int, aid int, delta int, mtime timestamp, filler char(22));
+create table bench.marker (id bigint primary key, at timestamptz);
+create table bench.large (id bigint primary key, n int, payload text);
+create schema load;
+create sequence load.history_id increment 2;
+create procedure load.transactions(n int, scale int) language plpgsql as $$
+declare
+  a int; t int; d int;
+begin
+  for i in 1..n loop
+    a := 1 + floor(random() * 100000 * scale);
+    t := 1 + floor(random() * 10 * scale);
+    d := floor(random() * 10001) - 5000;
+    update bench.accounts set abalance = abalance + d where aid = a;
+    update bench.tellers set tbalance = tbalance + d where tid = t;
+    update bench.branches set bbalance = bbalance + d where bid = (t - 1) / 10 + 1;
+    insert into bench.history values (nextval('load.history_id'), t, (t - 1) / 10 + 1, a, d, localtimestamp);
+    commit;
+  end loop;
+end $$;`;
+
+const rowsSql = (scale: number): string => /* sql */ `
+insert into bench.branches select g, 0 from generate_series(1, ${scale}) g;
+insert into bench.tellers select g, (g - 1) / 10 + 1, 0 from generate_series(1, ${10 * scale}) g;
+insert into bench.accounts select g, (g - 1) / 100000 + 1, 0 , '' from generate_series(1, ${100_000 * scale}) g;`;
+
+/** The same tables and rows on both sides. */
+export async function makeTables({ a, b }: BenchDatabases, scale: number): Promise<void> {
+  await Promise.all(
+    [a, b].map(async ({ client, side }) => {
+      await client.query(tablesSql);
+      await client.query(rowsSql(scale));
+      // Odd numbers for a, even ones for b.
+      await client.query(/* sql */ `alter sequence load.history_id restart with ${side === 'a' ? 1 : 2}`);
+      await client.query(/* sql */ `vacuum (analyze, freeze)`);
+      await client.query(/* sql */ `checkpoint`);
+    }),
+  );
+}
+
+/** Back to what `makeTables` left. To be called while nothing is replicated. */
+export async function resetTables({ a, b }: BenchDatabases): Promise<void> {
+  await Promise.all(
+    [a, b].map(async ({ client }) => {
+      for (const [table, column] of [
+        ['branches', 'bbalance'],
+        ['tellers', 'tbalance'],
+        ['accounts', 'abalance'],
+      ])
+        await client.query(/* sql */ `update bench.${table} set ${column} = 0 where ${column} <> 0`);
+      await client.query(/* sql */ `truncate bench.history, bench.marker, bench.large`);
+      await client.query(/* sql */ `vacuum (analyze) bench.branches, bench.tellers, bench.accounts`);
+      await client.query(/* sql */ `checkpoint`);
+    }),
+  );
+}
+
+/** Writes so many transactions of 3 updates and 1 insert on one side, from two sessions at once. */
+export async function writeTransactions(on: BenchDatabase, count: number, scale: number): Promise<void> {
+  await Promise.all(
+    [Math.ceil(count / 2), Math.floor(count / 2)].map(async (share) => {
+      const client = await on.connect();
+      // How the backlog came about is not measured.
+      await client.query(/* sql */ `set synchronous_commit = off`);
+      await client.query(/* sql */ `call load.transactions(${share}, ${scale})`);
+      await client.end();
+    }),
+  );
+}
+
+let markers = 0;
+
+/** Writes a marker behind everything that was committed on a side. Gives its number. */
+export async function writeMarker({ client }: BenchDatabase): Promise<number> {
+  markers += 1;
+  await client.query(/* sql */ `insert into bench.marker values ($1, clock_timestamp())`, [markers]);
+  return markers;
+}
+
+const POLL_MS = 2;
+
+/** Waits until a marker is visible on a side. */
+export async function untilMarker(
+  { client, side }: BenchDatabase,
+  marker: number,
+  limitMs = 300_000,
+): Promise<void> {
+  const start = performance.now();
+  for (;;) {
+    const { rowCount } = await client.query({
+      name: 'marker',
+      text: /* sql */ `select from bench.marker where id = $1`,
+      values: [marker],
+    });
+    if (rowCount === 1) return;
+    if (performance.now() - start > limitMs)
+      throw new Error(`Nothing arrived on side ${side} in ${limitMs} ms.`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+const contentsSql = /* sql */ `
+select 'branches' as t, count(*), sum(hashtextextended(r::text, 0)) from bench.branches r
+union all select 'tellers', count(*), sum(hashtextextended(r::text, 0)) from bench.tellers r
+union all select 'accounts', count(*), sum(hashtextextended(r::text, 0)) from bench.accounts r where abalance <> 0
+union all select 'history', count(*), sum(hashtextextended(r::text, 0)) from bench.history r
+union all select 'large', count(*), sum(hashtextextended(r::text, 0)) from bench.large r`;
+
+/** Tables whose contents differ between the sides. */
+export async function differingTables({ a, b }: BenchDatabases): Promise<string[]> {
+  const [one, other] = await Promise.all(
+    [a, b].map(async ({ client }) => (await client.query(contentsSql)).rows as { t: string }[]),
+  );
+  return one!.filter((row, i) => JSON.stringify(row) !== JSON.stringify(other![i])).map(({ t }) => t);
+}
+
+export const otherSide = (side: Side): Side => (side === 'a' ? 'b' : 'a');

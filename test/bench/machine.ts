@@ -1,0 +1,14 @@
+import { cpus, loadavg, totalmem } from 'node:os';
+
+/** What the figures were measured on; a run's load by others shows in its spread. */
+export const machineFacts = (postgres: string) => ({
+  cores: cpus().length,
+  processor: cpus()[0]?.model ?? '',
+  memoryGb: Math.round(totalmem() / 2 ** 30),
+  system: `${process.platform} ${process.arch}`,
+  node: process.version,
+  postgres,
+  platform: 'embedded',
+  connection: 'tcp',
+  loadAtStart: loadavg().map((load) => Number(load.toFixed(2))),
+});

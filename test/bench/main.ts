@@ -1,0 +1,96 @@
+import { writeFile } from 'node:fs/promises';
+import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { copy } from './copy.ts';
+import { openDatabases } from './databases.ts';
+import { drain } from './drain.ts';
+import { large } from './large.ts';
+import { latency } from './latency.ts';
+import { makeTables } from './load.ts';
+import { machineFacts } from './machine.ts';
+import { Native } from './native.ts';
+import type { Bench } from './rounds.ts';
+import { Twin } from './twin.ts';
+
+const usage = `Usage: npm run bench -- [options]
+
+Compares pgtwin on the local platform with PostgreSQL's own logical replication (origin = none both ways) on the same
+two servers, in turns. A ratio above 1 means that pgtwin is faster.
+
+  --work W1,W2  W1 backlog, W1b backlogs on both sides, W2 a large transaction, W3 latency at 200 transactions a
+                second, W3b at 2,000, W4 copy; default: all
+  --quick       small amounts, for a look; figures for comparison need the full ones
+  --rounds N    of each (default 3, quick 2)
+  --only SYSTEM native or pgtwin alone, for a profile
+  --scale N     100,000 accounts each (default 50, quick 5)
+  --config JSON fields over the configuration of pgtwin's tasks
+  --json FILE   the figures as JSON
+  --verbose     show everything that pgtwin's parts log`;
+
+const works: Record<string, (bench: Bench) => Promise<object>> = {
+  W1: (bench) => drain(bench, ['a'], bench.quick ? 20_000 : 100_000),
+  W1b: (bench) => drain(bench, ['a', 'b'], bench.quick ? 20_000 : 100_000),
+  W2: (bench) => large(bench, bench.quick ? 200_000 : 1_000_000),
+  W3: (bench) => latency(bench, 200, bench.quick ? 5 : 20),
+  W3b: (bench) => latency(bench, 2000, bench.quick ? 5 : 20),
+  W4: (bench) => copy(bench),
+};
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      work: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      only: { type: 'string' },
+      scale: { type: 'string' },
+      config: { type: 'string' },
+      json: { type: 'string' },
+      verbose: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return console.log(usage);
+  const { quick } = values;
+  const chosen = values.work?.split(',') ?? Object.keys(works);
+  const unknown = chosen.find((name) => !(name in works));
+  if (unknown) throw new Error(`There is no work "${unknown}": ${Object.keys(works).join(', ')}.`);
+  const scale = Number(values.scale ?? (quick ? 5 : 50));
+
+  await using databases = await openDatabases();
+  const machine = machineFacts(databases.a.server.version);
+  console.log(JSON.stringify(machine));
+  await makeTables(databases, scale);
+  const twin = await Twin.start({
+    databases,
+    ...(values.config ? { config: JSON.parse(values.config) as object } : {}),
+    onLine: (line) => {
+      if (values.verbose || !/"level":"(debug|info)"/.test(line)) console.log(`    ${line}`);
+    },
+  });
+  const figures: Record<string, object> = {};
+  try {
+    const bench: Bench = {
+      databases,
+      native: new Native(databases),
+      twin,
+      rounds: Number(values.rounds ?? (quick ? 2 : 3)),
+      quick,
+      scale,
+      only: values.only as Bench['only'],
+      say: console.log,
+    };
+    for (const name of chosen) {
+      console.log(`${name} (load ${loadavg()[0]!.toFixed(1)})`);
+      figures[name] = await works[name]!(bench);
+      console.log(`  ${JSON.stringify(figures[name])}`);
+    }
+  } finally {
+    await twin.stop();
+  }
+  if (values.json) await writeFile(values.json, `${JSON.stringify({ machine, work: figures }, null, 2)}\n`);
+}
+
+await main();
+// Servers that were stopped at once leave sockets behind that nobody waits for.
+process.exit();
