@@ -78,7 +78,24 @@ export class Apply {
   }
 
   async #apply(taskId: string, messages: readonly Message[], log: Log): Promise<BatchResult | undefined> {
+    const known = this.#contexts.get(taskId);
     const context = await this.#context(taskId, Math.max(...messages.map((m) => m.header.config)));
+    try {
+      return await this.#applyWith(context, messages, log);
+    } catch (error) {
+      // Another process may have stopped here before, and a person chosen since this one has read the choices.
+      const stopped = error instanceof PgtwinError && error.code === 'conflict-stops-task';
+      if (!stopped || context !== known) throw error;
+      this.#contexts.delete(taskId);
+      return this.#apply(taskId, messages, log);
+    }
+  }
+
+  async #applyWith(
+    context: TaskContext | undefined,
+    messages: readonly Message[],
+    log: Log,
+  ): Promise<BatchResult | undefined> {
     if (!context || !appliedStates.includes(context.task.state)) {
       // Unread: a stopped task must not burn receives, and the slot still has what these carry.
       log.info('messages dropped', { state: context?.task.state ?? 'unknown', messages: messages.length });

@@ -12,13 +12,16 @@ export type ProgressReading = Reading & {
   readonly transactions: number;
   readonly changes: number;
   readonly conflicts: number;
+  readonly conflictsByKind: Readonly<Record<string, number>>;
 };
 
 // The snapshot is taken before the functions run, so every transaction it shows was in WAL before the insert position.
 const readProgressSql = /* sql */ `
-  select generation, epoch, position, end_lsn::text, resend_epoch, source_time::text, transactions, changes, conflicts,
+  select generation, epoch, position, end_lsn::text, resend_epoch, source_time::text, transactions, changes, p.conflicts,
+         (select jsonb_object_agg(kind, c.conflicts) from pgtwin.conflict_count c
+           where c.task = p.task and c.generation = p.generation) as by_kind,
          pg_current_wal_insert_lsn()::text as insert_lsn, pg_current_wal_flush_lsn()::text as flush_lsn
-    from pgtwin.apply_progress where task = $1 and shard = $2`;
+    from pgtwin.apply_progress p where task = $1 and shard = $2`;
 
 /** Undefined if the row is not there: the task has not been prepared on this database. */
 export async function readProgress(
@@ -27,7 +30,7 @@ export async function readProgress(
   shard: number,
 ): Promise<ProgressReading | undefined> {
   const { rows } = await destination.query(readProgressSql, [task, shard]);
-  const row = rows[0] as Record<string, string> | undefined;
+  const row = rows[0] as (Record<string, string> & { by_kind: Record<string, number> | null }) | undefined;
   if (!row) return undefined;
   return {
     generation: Number(row['generation']),
@@ -39,6 +42,7 @@ export async function readProgress(
     transactions: Number(row['transactions']),
     changes: Number(row['changes']),
     conflicts: Number(row['conflicts']),
+    conflictsByKind: row.by_kind ?? {},
     insertLsn: lsnOf(row['insert_lsn']!),
     flushLsn: lsnOf(row['flush_lsn']!),
   };

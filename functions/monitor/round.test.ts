@@ -143,6 +143,7 @@ test('figures, states and queues become metrics; a capture that went silent is l
     rowsApplied: 10,
     transactionsApplied: 2,
     conflicts: 1,
+    conflictsByKind: { insert_exists: 1 },
     rowsPerSecond: 5,
     bytesPerSecond: 500,
     walRetainedBytes: null,
@@ -158,6 +159,10 @@ test('figures, states and queues become metrics; a capture that went silent is l
   expect(values('LatencySeconds', 'Conflicts', 'TasksRunning', 'MessagesWaiting', 'MessagesDead')).toEqual([
     0.2, 1, 1, 3, 2,
   ]);
+  expect(measured.find((m) => m.dimensions['Kind'] === 'insert_exists')).toMatchObject({
+    dimensions: { Task: task },
+    metrics: [{ name: 'ConflictsOfKind', unit: 'Count', value: 1 }],
+  });
   expect(values('WalRetainedBytes')).toEqual([undefined]);
   expect(lines.some((line) => line.includes('dead-letter queue'))).toBe(true);
   measured = [];

@@ -219,8 +219,13 @@ export const conflictView = z
     schema: z.string(),
     table: z.string(),
     constraint: z.string().nullable(),
-    sourceTime: z.string().nullable(),
+    firstPosition: z.string().nullable().describe('of the first of several changes that it stands for'),
+    sourceTime: z.string().nullable().describe('of the version that arrived; null where it is not known'),
     destinationTime: z.string().nullable(),
+    sourceSide: z.enum(sides).nullable().describe('where the version that arrived was written'),
+    destinationSide: z.enum(sides).nullable().describe('where the version that it met was written'),
+    sourceHash: z.string().nullable().describe('SHA-256, where the task keeps no rows in the log'),
+    destinationHash: z.string().nullable(),
     key: z.unknown().optional().describe('rows and keys are shown to operators and admins only'),
     sourceRow: z.unknown().optional(),
     destinationRow: z.unknown().optional(),
@@ -230,6 +235,28 @@ export const conflictList = z
   .strictObject({ conflicts: z.array(conflictView), next })
   .openapi('ConflictList');
 export type ConflictView = z.infer<typeof conflictView>;
+
+const conflictId = z.string().regex(/^\d{1,18}$/, 'must be the id of a conflict');
+export const conflictParams = taskParams.extend({ conflictId });
+
+/** One conflict, with what a person can still do about it. */
+export const conflictDetail = conflictView
+  .extend({
+    choice: z
+      .strictObject({ take: z.enum(['source', 'destination']), by: z.string(), at: z.string() })
+      .optional()
+      .describe('what was chosen; carried out when the task is tried again'),
+    offers: z
+      .array(z.enum(['take-source', 'keep-destination', 'retry']))
+      .describe('of a conflict that stopped the task'),
+  })
+  .openapi('ConflictDetail');
+export type ConflictDetail = z.infer<typeof conflictDetail>;
+export const resolveBody = z
+  .strictObject({
+    take: z.enum(['source', 'destination']).describe('the version that arrived, or the one that is there'),
+  })
+  .openapi('ResolveConflict', { example: { take: 'source' } });
 
 export const health = z.strictObject({ status: z.literal('ok') }).openapi('Health');
 export const reportView = precheckReport.clone().openapi('PrecheckReport');

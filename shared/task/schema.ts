@@ -134,6 +134,7 @@ export const taskError = z.strictObject({
   detail: z.string(),
   advice: z.string(),
   at: z.string(),
+  conflict: z.string().optional().describe('id of the conflict that stopped the task'),
 });
 export type TaskError = z.infer<typeof taskError>;
 
@@ -187,6 +188,7 @@ export const taskStatus = z.strictObject({
   rowsApplied: z.number(),
   transactionsApplied: z.number(),
   conflicts: z.number(),
+  conflictsByKind: z.record(z.string(), z.number()).default({}).describe('of this run, by kind'),
   rowsPerSecond: z.number(),
   bytesPerSecond: z.number(),
   walRetainedBytes: z.number().nullable(),

@@ -1,16 +1,20 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
 import {
+  conflictDetail,
   conflictList,
+  conflictParams,
   conflictQuery,
   eventList,
   pageQuery,
+  resolveBody,
   taskParams,
 } from '../../../shared/client/contract.ts';
-import { readConflicts } from '../conflicts.ts';
+import { requireRole } from '../auth.ts';
+import { readConflict, readConflicts, resolveConflict } from '../conflicts.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { readEvents } from '../events.ts';
 import { readTask } from '../tasks.ts';
-import { bearer, json, problems } from './route.ts';
+import { bearer, body, json, problems } from './route.ts';
 
 const path = '/v1/pairs/{id}/tasks/{direction}';
 
@@ -34,6 +38,28 @@ const conflicts = createRoute({
   responses: { 200: json(conflictList, 'A page of conflicts'), ...problems },
 });
 
+const conflict = createRoute({
+  method: 'get',
+  path: `${path}/conflicts/{conflictId}`,
+  operationId: 'getConflict',
+  summary: 'One conflict, and what can be chosen for it',
+  security: bearer,
+  request: { params: conflictParams },
+  responses: { 200: json(conflictDetail, 'The conflict'), ...problems },
+});
+
+const resolve = createRoute({
+  method: 'post',
+  path: `${path}/conflicts/{conflictId}/resolve`,
+  operationId: 'resolveConflict',
+  summary: 'Choose the version that stays, for a conflict that stopped the task',
+  description: 'The choice is bound to the conflict and carried out when the task is tried again (retry).',
+  security: bearer,
+  middleware: requireRole('operator'),
+  request: { params: conflictParams, body: body(resolveBody) },
+  responses: { 200: json(conflictDetail, 'The conflict, with the choice'), ...problems },
+});
+
 /** What happened in a task: events from the table, conflicts from the destination database. */
 export function addRecordRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
   app.openapi(events, async (c) => {
@@ -45,5 +71,20 @@ export function addRecordRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
     const { pair, task } = await readTask(deps, c.req.valid('param'));
     const withRows = c.get('role') !== 'viewer';
     return c.json(await readConflicts(deps, pair, task, { ...c.req.valid('query'), withRows }), 200);
+  });
+
+  app.openapi(conflict, async (c) => {
+    const { conflictId: id, ...params } = c.req.valid('param');
+    const { pair, task } = await readTask(deps, params);
+    const withRows = c.get('role') !== 'viewer';
+    return c.json(await readConflict(deps, pair, task, { id, withRows }), 200);
+  });
+
+  app.openapi(resolve, async (c) => {
+    const { conflictId: id, ...params } = c.req.valid('param');
+    const { pair, task } = await readTask(deps, params);
+    const { take } = c.req.valid('json');
+    await resolveConflict(deps, pair, task, { id, take, actor: c.get('actor') });
+    return c.json(await readConflict(deps, pair, task, { id, withRows: true }), 200);
   });
 }

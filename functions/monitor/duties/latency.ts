@@ -21,6 +21,11 @@ export const latency: Duty = {
         metrics,
         facts: { pair: pair.id, direction: task.direction, state: task.state },
       });
+      for (const [kind, value] of Object.entries(status.conflictsByKind))
+        emit({
+          dimensions: { Environment: prefix, Task: task.id, Kind: kind },
+          metrics: [{ name: 'ConflictsOfKind', unit: 'Count', value }],
+        });
       const latencyOfTask = metrics.find(({ name }) => name === 'LatencySeconds');
       if (latencyOfTask && latencyOfTask.value >= (worst?.value ?? 0)) worst = latencyOfTask;
     }
