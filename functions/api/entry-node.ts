@@ -41,7 +41,7 @@ export function newToken(name = 'local'): { text: string; token: ReturnType<type
 
 async function main(): Promise<void> {
   const { deps, environment } = await depsFromEnvironment();
-  const api = await startApi(deps, { port: environment.PGTWIN_PORT, host: '0.0.0.0' });
+  const api = await startApi(deps, { port: environment.PGTWIN_PORT, host: environment.PGTWIN_HOST });
   const stop = (): void => void api.stop().then(() => process.exit(0));
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);

@@ -33,6 +33,11 @@ export const environment = z.object({
     .max(300_000)
     .default(10_000)
     .describe('after this many ms without a sign of life another capture takes a task over'),
+  PGTWIN_HOST: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('address that the API listens on under Node; 0.0.0.0 for all'),
   PGTWIN_PORT: z.coerce.number().int().min(0).max(65535).default(8080).describe('port of the API under Node'),
   PGTWIN_LOG: z.string().default('info').describe('level, then levels by area: info,capture=debug'),
 });
