@@ -1,7 +1,7 @@
 import type pg from 'pg';
+import type { ApiClient } from '../../shared/client/client.ts';
+import type { ConflictView } from '../../shared/client/contract.ts';
 import { type Direction, directions, type Side, sides } from '../../shared/task/schema.ts';
-import type { ApiClient } from '../local/api-client.ts';
-import { taskPath } from '../local/pair-setup.ts';
 
 /** Two writes that contradict each other, and how to see what is there. */
 type Clash = {
@@ -111,7 +111,10 @@ export async function readOutcomes(
   for (const [n, { what, table, keys, show }] of clashes.entries()) {
     const [a, b] = await Promise.all([shown(clients.a, show), shown(clients.b, show)]);
     const logged = entries
-      .filter((entry) => entry.table === table && keys.includes(String(entry.key?.['id'])))
+      .filter(
+        (entry) =>
+          entry.table === table && keys.includes(String((entry.key as { id?: unknown } | undefined)?.id)),
+      )
       .map(({ kind, result }) => `${kind}: ${result}`);
     outcomes.push({
       ...{ what, a: held[n]?.a ?? '', b: held[n]?.b ?? '' },
@@ -122,12 +125,6 @@ export async function readOutcomes(
   return outcomes;
 }
 
-type LogEntry = {
-  readonly table: string;
-  readonly kind: string;
-  readonly result: string;
-  readonly key?: Readonly<Record<string, unknown>>;
-};
+type LogEntry = Pick<ConflictView, 'table' | 'kind' | 'result' | 'key'>;
 const readLog = async (api: ApiClient, pair: string, direction: Direction): Promise<LogEntry[]> =>
-  (await api.call<{ conflicts: LogEntry[] }>('GET', `${taskPath(pair, direction)}/conflicts?limit=200`))
-    .conflicts;
+  (await api.listConflicts(pair, direction, { limit: 200 })).conflicts;

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import type pg from 'pg';
+import { type ApiClient, openApiClient } from '../../shared/client/client.ts';
 import type { Side } from '../../shared/task/schema.ts';
 import { sides } from '../../shared/task/schema.ts';
-import { type ApiClient, openApiClient } from '../local/api-client.ts';
 import { openLogFile } from '../local/log-file.ts';
-import { reachBoth, taskPath } from '../local/pair-setup.ts';
+import { reachBoth } from '../local/pair-setup.ts';
 import { Platform } from '../local/platform.ts';
 import { type Comparison, compare } from './compare.ts';
 import { clash, clashRowsSql, readOutcomes } from './conflicts.ts';
@@ -164,7 +164,7 @@ async function startPlatform(folder: string, open: AsyncDisposableStack) {
     onLine: log.write,
   });
   open.defer(() => platform.stop());
-  return { platform, log, api: openApiClient(platform.apiUrl, token) };
+  return { platform, log, api: openApiClient({ url: platform.apiUrl, token }) };
 }
 
 async function writeOnBoth(stage: Stage, counts: ReturnType<typeof countsOf>) {
@@ -217,9 +217,8 @@ async function writeOnBoth(stage: Stage, counts: ReturnType<typeof countsOf>) {
 async function makeConflicts({ api, pair, clients, probes, screen, signal }: Stage): Promise<void> {
   await clients.a.query(clashRowsSql);
   await waitForQuiet(clients, probes, signal);
-  const act = async (action: string): Promise<void> => {
-    for (const direction of ['forward', 'reverse'] as const)
-      await api.call('POST', `${taskPath(pair, direction)}/${action}`);
+  const act = async (action: 'pause' | 'resume'): Promise<void> => {
+    for (const direction of ['forward', 'reverse'] as const) await api.act(pair, direction, action);
   };
   await act('pause');
   await reachBoth(api, pair, 'Paused', { signal });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { styleText } from 'node:util';
+import type { ApiClient } from '../../shared/client/client.ts';
 import { sides } from '../../shared/task/schema.ts';
-import type { ApiClient } from '../local/api-client.ts';
 import type { DemoDatabases } from './databases.ts';
 import type { Screen } from './screen.ts';
 

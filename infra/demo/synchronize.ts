@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
+import type { ApiClient, Configure } from '../../shared/client/client.ts';
+import type { PairView } from '../../shared/client/contract.ts';
+import { precheckLines } from '../../shared/client/precheck-text.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { directions, type Side } from '../../shared/task/schema.ts';
-import type { ApiClient } from '../local/api-client.ts';
-import { makePair, type PairFacts, precheckPair, reachBoth, startPair } from '../local/pair-setup.ts';
-import { precheckLines } from '../local/precheck-text.ts';
+import { makePair, reachBoth } from '../local/pair-setup.ts';
 import type { DemoDatabase, DemoDatabases } from './databases.ts';
 import { bar, number, type Screen } from './screen.ts';
 
@@ -14,7 +15,7 @@ const config = {
   objects: { include: [{ schema: 'shop' }] },
   conflictPolicy: 'last-write-wins',
   chunkRows: CHUNK_ROWS,
-};
+} as const satisfies Configure;
 
 const sideOf = ({ target }: DemoDatabase) => {
   const { host, port, database, user, password, tls } = target;
@@ -26,10 +27,10 @@ export async function preparePair(api: ApiClient, databases: DemoDatabases, scre
   const { a, b } = databases;
   const pair = await makePair(api, { name: 'demo', sides: { a: sideOf(a), b: sideOf(b) }, config });
   screen.item('pair', `${pair}: forward a -> b, reverse b -> a, conflicts by last-write-wins`);
-  const reports = await precheckPair(api, pair);
+  const reports = await api.precheckBoth(pair, { ignoreAlerts: true });
   for (const [n, line] of precheckLines(reports).entries()) screen.item(n === 0 ? 'precheck' : '', line);
   const open = directions.flatMap((direction) =>
-    reports[direction].items.filter((item) => item.status !== 'passed' && !item.ignored),
+    (reports[direction]?.items ?? []).filter((item) => item.status !== 'passed' && !item.ignored),
   );
   if (open.length > 0)
     throw new PgtwinError('action-not-allowed', { detail: `The precheck failed: ${open[0]?.cause}` });
@@ -49,7 +50,7 @@ export async function copyAll(options: {
   readonly signal: AbortSignal;
 }): Promise<number> {
   const { api, pair, rows, destination, screen, signal } = options;
-  await startPair(api, pair);
+  await api.act(pair, 'forward', 'start');
   const started = performance.now();
   let copiedAfter: number | undefined;
   const draw = (done: number, what: string): string => {
@@ -63,7 +64,7 @@ export async function copyAll(options: {
     if (done === rows) copiedAfter ??= performance.now() - started;
     return done;
   };
-  const wordsOf = ({ tasks }: PairFacts, done: number): string => {
+  const wordsOf = ({ tasks }: PairView, done: number): string => {
     if (tasks.forward.state === 'Running') return 'the reverse task starts';
     return done === rows ? 'indexes and foreign keys' : '';
   };
@@ -76,7 +77,7 @@ export async function copyAll(options: {
     }
   })();
   try {
-    const onLook = (facts: PairFacts): void => {
+    const onLook = (facts: PairView): void => {
       words = wordsOf(facts, copiedAfter === undefined ? 0 : rows);
     };
     await reachBoth(api, pair, 'Running', { signal, onLook });
@@ -109,7 +110,7 @@ export async function divideSequences(clients: Readonly<Record<Side, pg.Client>>
 export async function watchTasks(api: ApiClient, pair: string, signal: AbortSignal): Promise<never> {
   for (;;) {
     await pause(1000, undefined, { signal });
-    const { tasks } = await api.call<PairFacts>('GET', `/v1/pairs/${pair}`);
+    const { tasks } = await api.getPair(pair);
     for (const direction of directions) {
       const { state, error } = tasks[direction];
       if (state === 'Failed')

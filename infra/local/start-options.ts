@@ -1,16 +1,12 @@
 import { parseArgs } from 'node:util';
+import {
+  type GivenSide,
+  sideOfUrl,
+  sideOfVariables,
+  type Variables,
+} from '../../shared/client/given-side.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 
-/** One database, in the words of the API. */
-export type GivenSide = {
-  readonly url?: string;
-  readonly host?: string;
-  readonly port?: number;
-  readonly database?: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly tls?: 'disable' | 'require' | 'verify-full';
-};
 export type StartOptions = {
   readonly home: string;
   readonly port: number;
@@ -23,7 +19,6 @@ export type StartOptions = {
   /** Only one database was given. */
   readonly incomplete: boolean;
 };
-type Variables = Readonly<Record<string, string | undefined>>;
 
 export const usage = `Usage: npm start -- [URL_A URL_B] [options]
 
@@ -82,29 +77,4 @@ function parse(argv: readonly string[]) {
 const refused = (field: string, detail: string): PgtwinError =>
   new PgtwinError('invalid-request', { field, detail: `${field}: ${detail}.` });
 
-/** The API wants TLS unless told otherwise; a server on this machine seldom has it. */
-function sideOf(url: string | undefined): GivenSide | undefined {
-  if (!url) return undefined;
-  const plain =
-    URL.canParse(url) && isHere(new URL(url).hostname) && !new URL(url).searchParams.has('sslmode');
-  return plain ? { url, tls: 'disable' } : { url };
-}
-
-const isHere = (host: string): boolean =>
-  ['', 'localhost', '127.0.0.1', '[::1]', '::1'].includes(host.toLowerCase()) || host.startsWith('/');
-
-function sideOfVariables(env: Variables): GivenSide | undefined {
-  if (!env['PGHOST'] && !env['PGDATABASE']) return undefined;
-  const host = env['PGHOST'] || 'localhost';
-  const user = env['PGUSER'] || env['USER'];
-  const mode = env['PGSSLMODE'];
-  const tls = mode === 'disable' || (!mode && isHere(host)) ? 'disable' : 'require';
-  return {
-    host,
-    port: Number(env['PGPORT'] || 5432),
-    ...(user ? { user } : {}),
-    ...(env['PGDATABASE'] || user ? { database: env['PGDATABASE'] || user! } : {}),
-    ...(env['PGPASSWORD'] ? { password: env['PGPASSWORD'] } : {}),
-    tls: mode === 'verify-full' || mode === 'verify-ca' ? 'verify-full' : tls,
-  };
-}
+const sideOf = (url: string | undefined): GivenSide | undefined => (url ? sideOfUrl(url) : undefined);

@@ -2,14 +2,15 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { styleText } from 'node:util';
+import { type ApiClient, allPairs, openApiClient } from '../../shared/client/client.ts';
+import type { PairView } from '../../shared/client/contract.ts';
+import { precheckLines } from '../../shared/client/precheck-text.ts';
 import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { directions } from '../../shared/task/schema.ts';
-import { type ApiClient, openApiClient } from './api-client.ts';
 import { type LogFile, openLogFile } from './log-file.ts';
 import { startMonitor } from './monitor.ts';
-import { listPairs, makePair, type PairFacts, precheckPair, startPair } from './pair-setup.ts';
+import { makePair } from './pair-setup.ts';
 import { Platform } from './platform.ts';
-import { precheckLines } from './precheck-text.ts';
 import { readStartOptions, type StartOptions, usage } from './start-options.ts';
 import { openStateFolder, type StateFolder } from './state-folder.ts';
 
@@ -57,9 +58,9 @@ async function main(): Promise<number> {
   const monitor = startMonitor({ env: platform.env, onLine: log.write });
   open.defer(() => monitor.stop());
   folder.serves(platform.apiUrl);
-  const api = openApiClient(platform.apiUrl, folder.token);
+  const api = openApiClient({ url: platform.apiUrl, token: folder.token });
   describe(api, folder, log);
-  const pairs = await listPairs(api);
+  const pairs = await allPairs(api);
   if (pairs.length === 0) await firstPair(api, options);
   else for (const pair of pairs) await knownPair(api, pair, options);
   if (!stopping.signal.aborted) {
@@ -103,7 +104,7 @@ async function firstPair(api: ApiClient, { sides, incomplete, yes }: StartOption
   await bringUp(api, id, yes);
 }
 
-async function knownPair(api: ApiClient, pair: PairFacts, { sides, yes }: StartOptions): Promise<void> {
+async function knownPair(api: ApiClient, pair: PairView, { sides, yes }: StartOptions): Promise<void> {
   const { a, b } = pair.sides;
   const { forward, reverse } = pair.tasks;
   say(
@@ -117,12 +118,12 @@ async function knownPair(api: ApiClient, pair: PairFacts, { sides, yes }: StartO
 
 /** The precheck in words; then the start, or how to ask for it. */
 async function bringUp(api: ApiClient, id: string, yes: boolean): Promise<void> {
-  const reports = await precheckPair(api, id);
+  const reports = await api.precheckBoth(id, { ignoreAlerts: true });
   say('  precheck');
   for (const line of precheckLines(reports)) say(`    ${line}`);
-  const ready = directions.every((direction) => reports[direction].ready);
+  const ready = directions.every((direction) => reports[direction]?.ready);
   if (ready && yes) {
-    await startPair(api, id);
+    await api.act(id, 'forward', 'start');
     say('  Both tasks start: the rows of a are copied to b, then changes go both ways.');
     return;
   }
@@ -140,7 +141,7 @@ async function watch(api: ApiClient, platform: Platform, signal: AbortSignal): P
   for (let misses = 0; !signal.aborted; ) {
     platform.startCapture();
     try {
-      for (const pair of await listPairs(api)) tell(known, pair);
+      for (const pair of await allPairs(api)) tell(known, pair);
       misses = 0;
     } catch (error) {
       misses += 1;
@@ -150,7 +151,7 @@ async function watch(api: ApiClient, platform: Platform, signal: AbortSignal): P
   }
 }
 
-function tell(known: Map<string, string>, pair: PairFacts): void {
+function tell(known: Map<string, string>, pair: PairView): void {
   for (const direction of directions) {
     const { state, error } = pair.tasks[direction];
     const name = `${pair.id} ${direction}`;

@@ -1,9 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { createConnection, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { createServer, type Server } from 'node:net';
+import { askHolder, type Holder, socketOf, tokenFile } from '../../shared/client/local-platform.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 
 /** The folder of a local platform: its table, secrets and API token. One platform uses it at a time. */
@@ -20,10 +19,10 @@ export async function openStateFolder(wanted: string): Promise<StateFolder> {
   mkdirSync(wanted, { recursive: true, mode: 0o700 });
   const path = realpathSync(wanted);
   const about = { pid: process.pid, url: '' };
-  const lock = await takeLock(lockPath(path), path, () => JSON.stringify(about));
+  const lock = await takeLock(socketOf(path), path, () => JSON.stringify(about));
   return {
     path,
-    token: readToken(join(path, 'api-token')),
+    token: readToken(tokenFile(path)),
     serves(url) {
       about.url = url;
     },
@@ -45,14 +44,6 @@ function readToken(file: string): string {
   });
 }
 
-/** A socket's path has at most 103 bytes on some systems. */
-function lockPath(folder: string): string {
-  const name = createHash('sha256').update(folder).digest('hex').slice(0, 16);
-  if (process.platform === 'win32') return `\\\\.\\pipe\\pgtwin-${name}`;
-  const inside = join(folder, 'running.sock');
-  return Buffer.byteLength(inside) < 100 ? inside : join(tmpdir(), `pgtwin-${name}.sock`);
-}
-
 /**
  * Listens on a socket that says who we are. Unlike a file with a process number, it can't be mistaken for that of a
  * process that was killed: nobody answers there any more.
@@ -68,32 +59,14 @@ async function takeLock(socket: string, folder: string, about: () => string): Pr
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt > 2) throw error;
     }
-    const holder = await ask(socket);
+    const holder = await askHolder(socket);
     if (holder !== undefined)
       throw new PgtwinError('local-server-failed', {
-        detail: `A platform already runs on ${folder}${holder}: stop it first, or name another folder in PGTWIN_HOME.`,
+        detail: `A platform already runs on ${folder}${inWords(holder)}: stop it first, or name another folder in PGTWIN_HOME.`,
       });
     rmSync(socket, { force: true });
   }
 }
 
-/** Who holds the lock, in words; undefined if nobody does. One that does not answer in time is there all the same. */
-async function ask(socket: string): Promise<string | undefined> {
-  const client = createConnection(socket);
-  const timer = setTimeout(() => client.destroy(), 2_000);
-  let text = '';
-  try {
-    await once(client, 'connect');
-    client.setEncoding('utf8').on('data', (data) => {
-      text += data;
-    });
-    await once(client, 'close');
-    const { pid, url } = JSON.parse(text) as { pid: number; url: string };
-    return ` (process ${pid}${url ? `, ${url}` : ''})`;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    return code === 'ECONNREFUSED' || code === 'ENOENT' ? undefined : '';
-  } finally {
-    clearTimeout(timer);
-  }
-}
+const inWords = ({ pid, url }: Holder): string =>
+  pid === undefined ? '' : ` (process ${pid}${url ? `, ${url}` : ''})`;

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { type ApiClient, openApiClient } from '../../infra/local/api-client.ts';
-import { listPairs } from '../../infra/local/pair-setup.ts';
+import { type ApiClient, allPairs, openApiClient } from '../../shared/client/client.ts';
 import { startChild } from '../support/child.ts';
 import { openDatabase, type TestDatabase } from '../support/database.ts';
 import { differences } from '../support/tables.ts';
@@ -33,14 +32,14 @@ async function start(home: string, env: Record<string, string>, args: readonly s
   });
   const [, url = ''] = await child.line(/API +(http\S+)/);
   const [, token = ''] = await child.line(/token +(\S+)/);
-  return { child, api: openApiClient(url, token) };
+  return { child, api: openApiClient({ url, token }) };
 }
 
 const reach = (api: ApiClient, state: string) =>
   until(
     `both tasks are ${state}`,
     async (saw) => {
-      const [pair] = await listPairs(api);
+      const [pair] = await allPairs(api);
       const states = pair && Object.values(pair.tasks).map((task) => task.state);
       saw([states, pair?.tasks.forward.error, pair?.tasks.reverse.error]);
       return states?.every((each) => each === state);
@@ -118,7 +117,7 @@ test('killed with -9 at any moment under writes on both sides, it loses and doub
     'both sides to be equal',
     async (saw) => {
       const found = await differences(a, b);
-      saw([found, await listPairs(api).then((pairs) => pairs[0]?.tasks)]);
+      saw([found, await allPairs(api).then((pairs) => pairs[0]?.tasks)]);
       return found.length === 0;
     },
     { timeoutMs: 60_000 },
@@ -133,9 +132,9 @@ test('killed with -9 at any moment under writes on both sides, it loses and doub
   expect(await second.ended).toBe(1);
   expect(second.lines.join('\n')).toMatch(/already runs on \S+ \(process \d+, http:\S+\): stop it first/);
 
-  const [pair] = await listPairs(api);
+  const [pair] = await allPairs(api);
   await api.call('DELETE', `/v1/pairs/${pair?.id}`);
-  await until('the pair to be released', async () => (await listPairs(api)).length === 0);
+  await until('the pair to be released', async () => (await allPairs(api)).length === 0);
   expect([await a.leftovers(), await b.leftovers()]).toEqual([[], []]);
   child.signalAll('SIGINT');
   expect(await child.ended, child.lines.join('\n')).toBe(130);
@@ -168,7 +167,7 @@ test('what the precheck finds is printed, and nothing is started without --yes',
   await child.line(/FAILED keys: 1 table without a usable key/);
   await child.line(/on side a: alter table .*keyless.* add column/);
   await child.line(/then check again/);
-  const [pair] = await listPairs(api);
+  const [pair] = await allPairs(api);
   expect(pair?.tasks.forward.state).toBe('PrecheckFailed');
   child.signalAll('SIGINT');
   expect(await child.ended).toBe(130);

@@ -1,0 +1,118 @@
+import type { z } from 'zod';
+import type { Direction } from '../task/schema.ts';
+import { type CallOptions, type ClientOptions, callApi } from './call.ts';
+import type {
+  Action,
+  bothTasks,
+  configureBody,
+  configureBothBody,
+  conflictList,
+  conflictQuery,
+  connectivityReport,
+  createPairBody,
+  eventList,
+  PairView,
+  pairList,
+  precheckBody,
+  previewView,
+  TaskDetail,
+} from './contract.ts';
+import type { PrecheckReport } from './precheck-report.ts';
+
+export type CreatePair = z.input<typeof createPairBody>;
+export type Configure = z.input<typeof configureBody>;
+export type ConfigureBoth = z.input<typeof configureBothBody>;
+export type BothTasks = z.infer<typeof bothTasks>;
+export type PrecheckOrder = z.input<typeof precheckBody>;
+/** One report per task that is configured. */
+export type PrecheckReports = { readonly [D in Direction]?: PrecheckReport };
+export type Preview = z.infer<typeof previewView>;
+export type PairPage = z.infer<typeof pairList>;
+export type EventPage = z.infer<typeof eventList>;
+export type ConflictPage = z.infer<typeof conflictList>;
+export type ConnectivityReport = z.infer<typeof connectivityReport>;
+/** Actions that are asked for without a body. */
+export type PlainAction = Exclude<Action, 'configure' | 'precheck'>;
+export type Page = { readonly limit?: number; readonly cursor?: string | undefined };
+export type ConflictFilter = Partial<Omit<z.infer<typeof conflictQuery>, 'limit' | 'cursor'>>;
+
+/** The HTTP API, typed by its own contract. Every method throws the problem that the API answers as a PgtwinError. */
+export type ApiClient = {
+  readonly url: string;
+  readonly token: string;
+  /** Any request, for routes without a method here. */
+  call<Result = unknown>(method: string, path: string, body?: unknown): Promise<Result>;
+  /** The same key makes one pair, however often it is sent. */
+  createPair(pair: CreatePair, idempotencyKey?: string): Promise<PairView>;
+  listPairs(page?: Page): Promise<PairPage>;
+  getPair(id: string): Promise<PairView>;
+  /** The pair while it is released; undefined when it is gone. */
+  deletePair(id: string): Promise<PairView | undefined>;
+  configureBoth(id: string, config: ConfigureBoth): Promise<BothTasks>;
+  configureTask(id: string, direction: Direction, config: Configure): Promise<TaskDetail>;
+  preview(id: string, config: ConfigureBoth): Promise<Preview>;
+  precheckBoth(id: string, order?: PrecheckOrder): Promise<PrecheckReports>;
+  precheckTask(id: string, direction: Direction, order?: PrecheckOrder): Promise<PrecheckReport>;
+  getPrecheck(id: string, direction: Direction): Promise<PrecheckReport>;
+  ignoreItem(id: string, direction: Direction, item: string): Promise<PrecheckReport>;
+  testConnectivity(id: string, direction: Direction): Promise<ConnectivityReport>;
+  getTask(id: string, direction: Direction): Promise<TaskDetail>;
+  act(id: string, direction: Direction, action: PlainAction): Promise<TaskDetail>;
+  listEvents(id: string, direction: Direction, page?: Page): Promise<EventPage>;
+  listConflicts(id: string, direction: Direction, query?: Page & ConflictFilter): Promise<ConflictPage>;
+  resolveConflict(id: string, direction: Direction, conflict: string, take: Take): Promise<unknown>;
+  openApi(): Promise<unknown>;
+};
+export type Take = 'source' | 'destination';
+
+const pairPath = (id: string): string => `/v1/pairs/${encodeURIComponent(id)}`;
+export const taskPath = (id: string, direction: Direction): string => `${pairPath(id)}/tasks/${direction}`;
+
+/** Nothing is sent before a method is called. */
+export function openApiClient(options: ClientOptions): ApiClient {
+  const send = <Result>(method: string, path: string, more?: CallOptions): Promise<Result> =>
+    callApi<Result>(options, method, path, more);
+  return {
+    url: options.url,
+    token: options.token,
+    call: (method, path, body) => send(method, path, { body }),
+    createPair: (pair, key) =>
+      send('POST', '/v1/pairs', { body: pair, headers: key === undefined ? {} : { 'idempotency-key': key } }),
+    listPairs: (page) => send('GET', '/v1/pairs', { query: { ...page } }),
+    getPair: (id) => send('GET', pairPath(id)),
+    deletePair: (id) => send('DELETE', pairPath(id)),
+    configureBoth: (id, config) => send('POST', `${pairPath(id)}/configure`, { body: config }),
+    configureTask: (id, direction, config) => send('PUT', taskPath(id, direction), { body: config }),
+    preview: (id, config) => send('POST', `${pairPath(id)}/preview`, { body: config }),
+    precheckBoth: (id, order = {}) => send('POST', `${pairPath(id)}/precheck`, { body: order }),
+    precheckTask: (id, direction, order = {}) =>
+      send('POST', `${taskPath(id, direction)}/precheck`, { body: order }),
+    getPrecheck: (id, direction) => send('GET', `${taskPath(id, direction)}/precheck`),
+    ignoreItem: (id, direction, item) =>
+      send('POST', `${taskPath(id, direction)}/precheck/ignore`, { body: { item } }),
+    testConnectivity: (id, direction) => send('POST', `${taskPath(id, direction)}/test-connectivity`),
+    getTask: (id, direction) => send('GET', taskPath(id, direction)),
+    act: (id, direction, action) => send('POST', `${taskPath(id, direction)}/${action}`),
+    listEvents: (id, direction, page) =>
+      send('GET', `${taskPath(id, direction)}/events`, { query: { ...page } }),
+    listConflicts: (id, direction, query) =>
+      send('GET', `${taskPath(id, direction)}/conflicts`, { query: { ...query } }),
+    resolveConflict: (id, direction, conflict, take) =>
+      send('POST', `${taskPath(id, direction)}/conflicts/${encodeURIComponent(conflict)}/resolve`, {
+        body: { take },
+      }),
+    openApi: () => send('GET', '/openapi.json'),
+  };
+}
+
+/** All pairs, page by page. */
+export async function allPairs(api: ApiClient): Promise<PairView[]> {
+  const pairs: PairView[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await api.listPairs({ limit: 500, cursor });
+    pairs.push(...page.pairs);
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return pairs;
+}
