@@ -1,59 +1,16 @@
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import type { Log } from '../../shared/log/log.ts';
-import type { Queryable, Target } from '../../shared/postgres/connect.ts';
 import { controlPublicationName, publicationName, slotName } from '../../shared/postgres/names.ts';
 import { limits } from '../../shared/stream/limits.ts';
 import { FORMAT_VERSION, type MessageHeader } from '../../shared/stream/message.ts';
 import { lsnText, type Position } from '../../shared/stream/position.ts';
-import type { BlobStore, Clock, Queue } from '../../shared/task/ports.ts';
 import type { Confirmable } from './confirm.ts';
 import { Confirmer } from './confirmer.ts';
 import { beat, beatIsDue } from './heartbeat.ts';
 import { Outbox } from './outbox.ts';
-import { type ProgressReading, readProgress } from './progress-row.ts';
+import { readProgress } from './progress-row.ts';
 import { openSource, type Source } from './source.ts';
-import { type SeenState, StreamReader, took } from './stream-reader.ts';
-
-export type StreamOptions = {
-  readonly task: string;
-  readonly generation: number;
-  readonly epoch: number;
-  readonly config: number;
-  readonly shard: number;
-  readonly source: Target;
-  /** Ordinary connections, used by nobody else meanwhile. */
-  readonly sourceSql: Queryable;
-  readonly destinationSql: Queryable;
-  readonly origin: 'none' | undefined;
-  readonly retention: 'until-applied' | 'until-queued';
-  readonly queueUrl: string;
-  readonly queue: Queue;
-  readonly blobs: BlobStore;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** What this side had seen of the other at the position that is confirmed to the slot. */
-  readonly seen: SeenState;
-  /** Nothing up to here is sent: the watermark at the start, or what the queue had taken. */
-  readonly start: Position;
-  readonly saved: { readonly position: string | null; readonly seen: string } | undefined;
-  /** `wal_sender_timeout` of the source in ms; 0 is off. */
-  readonly senderTimeoutMs: number;
-  readonly saveCheckpoint: (at: Confirmable) => Promise<void>;
-  readonly onProgress: (reading: ProgressReading, stream: StreamFigures) => Promise<void>;
-};
-
-export type StreamFigures = {
-  readonly bytesSent: number;
-  readonly messagesSent: number;
-  readonly outstanding: boolean;
-  /** WAL up to here has been read. */
-  readonly read: bigint;
-};
-
-/** Why a stream ended without an error. */
-export type StreamEnd =
-  | { readonly why: 'stopped' | 'drained' }
-  | { readonly why: 're-send'; readonly epoch: number; readonly from: Position };
+import type { StreamEnd, StreamOptions } from './stream-options.ts';
+import { StreamReader, took } from './stream-reader.ts';
 
 const POLL_BUSY_MS = 10;
 const POLL_IDLE_MS = 500;

@@ -13,7 +13,13 @@ import {
 import { translate } from '../../shared/postgres/sqlstate.ts';
 import type { BlobStore, Delivery } from '../../shared/task/ports.ts';
 import { removeAll } from '../../shared/task/prepared.ts';
-import { destinationOf, directionOfTask, type Side, sourceOf } from '../../shared/task/schema.ts';
+import {
+  destinationOf,
+  directionOfTask,
+  type Side,
+  sourceOf,
+  type TaskError,
+} from '../../shared/task/schema.ts';
 import type { Table } from '../../shared/task/table.ts';
 import { dropSlot } from './slot.ts';
 
@@ -25,6 +31,16 @@ export type Leftover = {
   readonly sql: string | null;
   readonly reason: string;
 };
+
+/** What a released task says of them; undefined if nothing was left. */
+export function leftoversError(left: readonly Leftover[], now: Date): TaskError | undefined {
+  if (left.length === 0) return undefined;
+  const lines = left.map(
+    ({ what, side, reason, sql }) => `${what} on ${side}: ${reason}${sql ? `; by hand: ${sql}` : ''}`,
+  );
+  const advice = 'Run the SQL by hand.';
+  return { code: 'released-with-leftovers', detail: lines.join('\n'), advice, at: now.toISOString() };
+}
 
 /** One thing in a database: how it is removed here, and by hand. */
 type Step = {

@@ -1,6 +1,6 @@
 import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import type { Target } from '../../shared/postgres/connect.ts';
+import { type Target, withClient } from '../../shared/postgres/connect.ts';
 import { lsnOf, type Position } from '../../shared/stream/position.ts';
 import type { TaskInput } from '../../shared/task/machine.ts';
 import {
@@ -24,11 +24,14 @@ import {
   type TaskError,
   type TaskState,
 } from '../../shared/task/schema.ts';
+import { readFallbacks } from './fallbacks.ts';
 import { finishInitialization } from './finish.ts';
+import { Finishing } from './finishing.ts';
 import { initialize } from './initialize.ts';
 import type { Lease } from './lease.ts';
 import { backoffMs } from './outbox.ts';
-import { releaseTask } from './release.ts';
+import { leftoversError, releaseTask } from './release.ts';
+
 import { StatusReporter } from './status.ts';
 import { Streaming, type StreamProgress } from './streaming.ts';
 
@@ -182,6 +185,9 @@ export class TaskRunner {
 
   /** Streams until the state asks for something else. */
   async #stream(loaded: Loaded, status: StatusReporter, copyEnd: bigint | undefined): Promise<void> {
+    const how = { application: `pgtwin capture ${this.#id}` };
+    const fallbacks = await withClient(loaded.destination, how, (client) => readFallbacks(client, loaded));
+    status.notes = [...status.notes, ...fallbacks];
     const finishing = copyEnd === undefined ? undefined : new Finishing(copyEnd, () => this.#finish(loaded));
     this.#streaming = new Streaming({
       ...this.#deps,
@@ -260,33 +266,24 @@ export class TaskRunner {
   }
 
   async #release(task: Task): Promise<void> {
-    const { repository, secrets, blobs, delivery } = this.#deps;
+    const { repository, secrets } = this.#deps;
     const pair = await repository.getPair(task.pairId);
     const left = await releaseTask({
+      ...this.#deps,
       task: this.#id,
       source: () => targetOf(pair.sides[sourceOf(task.direction)], secrets),
       destination: () => targetOf(pair.sides[destinationOf(task.direction)], secrets),
       table: repository.table,
-      blobs,
       blobPrefix: `${this.#id}/`,
-      delivery,
       log: this.#log,
     });
     await repository.table.put({ pk: this.#id, sk: 'leftovers', version: 1, body: left }, 'any');
-    const detail = left
-      .map((l) => `${l.what} on ${l.side}: ${l.reason}${l.sql ? `; by hand: ${l.sql}` : ''}`)
-      .join('\n');
-    const error: TaskError | undefined =
-      left.length > 0
-        ? {
-            code: 'released-with-leftovers',
-            detail,
-            advice: 'Run the SQL by hand.',
-            at: this.#deps.clock.now().toISOString(),
-          }
-        : undefined;
-    const cause = left.length > 0 ? 'released, with leftovers' : 'everything was removed';
-    await this.#move('released', cause, error ? { error } : {});
+    const error = leftoversError(left, this.#deps.clock.now());
+    await this.#move(
+      'released',
+      error ? 'released, with leftovers' : 'everything was removed',
+      error && { error },
+    );
   }
 
   #move(
@@ -327,39 +324,5 @@ export class TaskRunner {
     const { repository, secrets } = this.#deps;
     const pair = await repository.getPair((await repository.getTask(this.#id)).pairId);
     for (const { secret } of Object.values(pair.sides)) secrets.forget?.(secret);
-  }
-}
-
-/** What is left to do once the stream has passed the end of the copy: beside the stream, and once. */
-class Finishing {
-  readonly #copyEnd: bigint;
-  readonly #work: () => Promise<void>;
-  #state: 'waiting' | 'working' | 'done' | 'over' = 'waiting';
-  #failure: unknown;
-
-  constructor(copyEnd: bigint, work: () => Promise<void>) {
-    this.#copyEnd = copyEnd;
-    this.#work = work;
-  }
-
-  /** True when the work is done, until `over`; starts it when its time has come; throws when it has failed. */
-  isReached(endLsn: bigint): boolean {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#state === 'waiting' && endLsn >= this.#copyEnd) {
-      this.#state = 'working';
-      this.#work().then(
-        () => {
-          this.#state = 'done';
-        },
-        (error: unknown) => {
-          this.#failure = error;
-        },
-      );
-    }
-    return this.#state === 'done';
-  }
-
-  over(): void {
-    this.#state = 'over';
   }
 }

@@ -4,8 +4,8 @@ import { slotName } from '../../shared/postgres/names.ts';
 import type { Clock } from '../../shared/task/ports.ts';
 import type { Repository } from '../../shared/task/repository.ts';
 import type { TaskStatus } from '../../shared/task/schema.ts';
-import type { StreamFigures } from './loop.ts';
 import type { ProgressReading } from './progress-row.ts';
+import type { StreamFigures } from './stream-options.ts';
 
 const EVERY_MS = 2_000;
 const LOG_MS = 60_000;

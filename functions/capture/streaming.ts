@@ -10,12 +10,13 @@ import type { Task, TaskConfig } from '../../shared/task/schema.ts';
 import type { Table } from '../../shared/task/table.ts';
 import { type Checkpoint, CheckpointStore } from './checkpoint.ts';
 import type { Lease } from './lease.ts';
-import { Stream, type StreamFigures } from './loop.ts';
+import { Stream } from './loop.ts';
 import { backoffMs } from './outbox.ts';
 import { type ProgressReading, readProgress } from './progress-row.ts';
 import { SeenTracker } from './seen-state.ts';
 import { identifySystem } from './slot.ts';
 import { endFormerSender } from './source.ts';
+import type { StreamFigures } from './stream-options.ts';
 
 export type StreamingOptions = {
   readonly task: Task;

@@ -135,8 +135,7 @@ export const errors = {
   'message-malformed': {
     status: 500,
     retry: 'never',
-    advice:
-      'A queue message is not one of pgtwin or broken. It is dropped; the stream sends again.',
+    advice: 'A queue message is not one of pgtwin or broken. It is dropped; the stream sends again.',
   },
   'message-version-unknown': {
     status: 500,

@@ -1,0 +1,48 @@
+import type { Log } from '../../shared/log/log.ts';
+import type { Queryable, Target } from '../../shared/postgres/connect.ts';
+import type { Position } from '../../shared/stream/position.ts';
+import type { BlobStore, Clock, Queue } from '../../shared/task/ports.ts';
+import type { Confirmable } from './confirm.ts';
+import type { ProgressReading } from './progress-row.ts';
+import type { SeenState } from './stream-reader.ts';
+
+export type StreamOptions = {
+  readonly task: string;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly config: number;
+  readonly shard: number;
+  readonly source: Target;
+  /** Ordinary connections, used by nobody else meanwhile. */
+  readonly sourceSql: Queryable;
+  readonly destinationSql: Queryable;
+  readonly origin: 'none' | undefined;
+  readonly retention: 'until-applied' | 'until-queued';
+  readonly queueUrl: string;
+  readonly queue: Queue;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What this side had seen of the other at the position that is confirmed to the slot. */
+  readonly seen: SeenState;
+  /** Nothing up to here is sent: the watermark at the start, or what the queue had taken. */
+  readonly start: Position;
+  readonly saved: { readonly position: string | null; readonly seen: string } | undefined;
+  /** `wal_sender_timeout` of the source in ms; 0 is off. */
+  readonly senderTimeoutMs: number;
+  readonly saveCheckpoint: (at: Confirmable) => Promise<void>;
+  readonly onProgress: (reading: ProgressReading, stream: StreamFigures) => Promise<void>;
+};
+
+export type StreamFigures = {
+  readonly bytesSent: number;
+  readonly messagesSent: number;
+  readonly outstanding: boolean;
+  /** WAL up to here has been read. */
+  readonly read: bigint;
+};
+
+/** Why a stream ended without an error. */
+export type StreamEnd =
+  | { readonly why: 'stopped' | 'drained' }
+  | { readonly why: 're-send'; readonly epoch: number; readonly from: Position };
