@@ -29,6 +29,8 @@ export type PlatformOptions = {
   /** Variables for the API, such as its tokens. */
   readonly apiTokens: string;
   readonly apiPort?: number;
+  /** More environment variables for all parts, such as NODE_OPTIONS. */
+  readonly variables?: Readonly<Record<string, string>>;
 };
 
 const TABLE = 'pgtwin';
@@ -115,6 +117,7 @@ export class Platform {
       PGTWIN_LEASE_MS: String(options.leaseMs ?? 3_000),
       PGTWIN_API_TOKENS: options.apiTokens,
       PGTWIN_PORT: String(options.apiPort ?? 0),
+      ...options.variables,
     };
     await createTableIfMissing(TABLE, { endpoint: table.endpoint, region: 'us-east-1', credentials: local });
     const s3 = new S3Client({

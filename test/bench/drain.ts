@@ -34,7 +34,7 @@ export async function drain(bench: Bench, from: readonly Side[], transactions: n
 }
 
 async function drainOnce(
-  { databases, scale, say }: Bench,
+  { databases, scale, say, profile }: Bench,
   on: Replication,
   from: readonly Side[],
   transactions: number,
@@ -47,12 +47,14 @@ async function drainOnce(
       return writeMarker(databases[side]);
     }),
   );
+  const endProfile = await profile?.(on);
   const before = cpuSeconds(databases, on);
   const start = performance.now();
   for (const release of releases) release();
   await Promise.all(from.map((side, i) => untilMarker(databases[otherSide(side)], markers[i]!)));
   const seconds = (performance.now() - start) / 1000;
   const used = difference(before, cpuSeconds(databases, on));
+  await endProfile?.();
   const differing = await quiet(databases, from);
   say(
     `  ${on.name.padEnd(7)} ${seconds.toFixed(2)} s, ${Math.round(transactions / seconds)} tx/s, ` +

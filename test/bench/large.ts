@@ -10,7 +10,7 @@ export async function large(bench: Bench, rows: number) {
   return { unit: 'seconds from commit to visible', rows, ...compare(native, pgtwin, 'lower') };
 }
 
-async function largeOnce({ databases, say }: Bench, on: Replication, rows: number): Promise<number> {
+async function largeOnce({ databases, say, profile }: Bench, on: Replication, rows: number): Promise<number> {
   const { a, b } = databases;
   await on.attach();
   await a.client.query('begin');
@@ -18,12 +18,14 @@ async function largeOnce({ databases, say }: Bench, on: Replication, rows: numbe
     /* sql */ `insert into bench.large select g, g, 'row number ' || g from generate_series(1, $1::int) g`,
     [rows],
   );
+  const endProfile = await profile?.(on);
   const before = cpuSeconds(databases, on);
   const start = performance.now();
   await a.client.query('commit');
   await untilMarker(b, await writeMarker(a));
   const seconds = (performance.now() - start) / 1000;
   const used = difference(before, cpuSeconds(databases, on));
+  await endProfile?.();
   const differing = await differingTables(databases);
   say(
     `  ${on.name.padEnd(7)} ${seconds.toFixed(2)} s, processor ${JSON.stringify(used)}, memory ${JSON.stringify(peakMegabytes(on))}` +

@@ -9,6 +9,7 @@ import { latency } from './latency.ts';
 import { makeTables } from './load.ts';
 import { machineFacts } from './machine.ts';
 import { Native } from './native.ts';
+import { Profiler } from './profiler.ts';
 import type { Bench } from './rounds.ts';
 import { Twin } from './twin.ts';
 
@@ -24,6 +25,7 @@ two servers, in turns. A ratio above 1 means that pgtwin is faster.
   --only SYSTEM native or pgtwin alone, for a profile
   --scale N     100,000 accounts each (default 50, quick 5)
   --config JSON fields over the configuration of pgtwin's tasks
+  --profile DIR processor profiles of pgtwin's processes while they drain (W1, W1b, W2), for Chrome's tools
   --json FILE   the figures as JSON
   --verbose     show everything that pgtwin's parts log`;
 
@@ -46,6 +48,7 @@ async function main(): Promise<void> {
       scale: { type: 'string' },
       config: { type: 'string' },
       json: { type: 'string' },
+      profile: { type: 'string' },
       verbose: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -61,10 +64,13 @@ async function main(): Promise<void> {
   const machine = machineFacts(databases.a.server.version);
   console.log(JSON.stringify(machine));
   await makeTables(databases, scale);
+  const profiler = values.profile === undefined ? undefined : new Profiler(values.profile);
   const twin = await Twin.start({
     databases,
     ...(values.config ? { config: JSON.parse(values.config) as object } : {}),
+    ...(profiler ? { variables: Profiler.variables } : {}),
     onLine: (line) => {
+      profiler?.line(line);
       if (values.verbose || !/"level":"(debug|info)"/.test(line)) console.log(`    ${line}`);
     },
   });
@@ -79,6 +85,7 @@ async function main(): Promise<void> {
       scale,
       only: values.only as Bench['only'],
       say: console.log,
+      profile: profiler && ((on) => profiler.start(on.processes())),
     };
     for (const name of chosen) {
       console.log(`${name} (load ${loadavg()[0]!.toFixed(1)})`);

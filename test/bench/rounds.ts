@@ -1,5 +1,6 @@
 import type { BenchDatabases } from './databases.ts';
 import type { Native } from './native.ts';
+import type { Replication } from './replication.ts';
 import type { Twin } from './twin.ts';
 
 /** What all pieces of work are given. */
@@ -14,6 +15,8 @@ export type Bench = {
   /** Only one of the two; then there is no ratio. */
   readonly only: 'native' | 'pgtwin' | undefined;
   readonly say: (line: string) => void;
+  /** Takes profiles of pgtwin's processes from here on; call the result to end and write them. */
+  readonly profile: ((on: Replication) => Promise<() => Promise<void>>) | undefined;
 };
 
 /** Runs a measurement on both, in turns that change their order, so that a drift of the machine meets both. */

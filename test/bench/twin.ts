@@ -2,8 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ApiClient, openApiClient } from '../../infra/local/api-client.ts';
-import { makePair, precheckPair, reachBoth, startPair } from '../../infra/local/pair-setup.ts';
 import { Platform } from '../../infra/local/platform.ts';
 import type { BenchDatabase, BenchDatabases } from './databases.ts';
 import type { Replication } from './replication.ts';
@@ -14,20 +12,22 @@ export type TwinOptions = {
   readonly config?: object;
   /** Told of what its parts log. */
   readonly onLine?: (line: string) => void;
+  /** Environment variables for all parts. */
+  readonly variables?: Readonly<Record<string, string>>;
 };
 
 /** pgtwin on the local platform: capture and API as processes, apply as a function behind an embedded queue. */
 export class Twin implements Replication {
   readonly name = 'pgtwin';
   readonly platform: Platform;
-  readonly #api: ApiClient;
+  readonly #token: string;
   readonly #o: TwinOptions;
   readonly #stateDir: string;
   #pair: string | undefined;
 
-  private constructor(platform: Platform, api: ApiClient, options: TwinOptions, stateDir: string) {
+  private constructor(platform: Platform, token: string, options: TwinOptions, stateDir: string) {
     this.platform = platform;
-    this.#api = api;
+    this.#token = token;
     this.#o = options;
     this.#stateDir = stateDir;
   }
@@ -39,9 +39,10 @@ export class Twin implements Replication {
       stateDir,
       persistent: false,
       apiTokens: `bench:admin:${token}`,
+      ...(options.variables ? { variables: options.variables } : {}),
       ...(options.onLine ? { onLine: options.onLine } : {}),
     });
-    return new Twin(platform, openApiClient(platform.apiUrl, token), options, stateDir);
+    return new Twin(platform, token, options, stateDir);
   }
 
   attach(): Promise<void> {
@@ -55,32 +56,49 @@ export class Twin implements Replication {
 
   async #start(more: object): Promise<void> {
     const { a, b } = this.#o.databases;
-    const pair = await makePair(this.#api, {
+    const { id } = await this.#call<{ id: string }>('POST', '/v1/pairs', {
       name: 'bench',
       sides: { a: sideOf(a), b: sideOf(b) },
-      config: { objects: { include: [{ schema: 'bench' }] }, ...more, ...this.#o.config },
     });
-    this.#pair = pair;
-    const reports = await precheckPair(this.#api, pair);
-    for (const [direction, { ready, items }] of Object.entries(reports))
-      if (!ready)
-        throw new Error(
-          `The precheck of ${direction} failed: ${items.find((i) => i.status === 'failed')?.cause}`,
-        );
-    await startPair(this.#api, pair);
-    await reachBoth(this.#api, pair, 'Running', { signal: AbortSignal.timeout(600_000), everyMs: 20 });
+    this.#pair = id;
+    const config = { objects: { include: [{ schema: 'bench' }] }, ...more, ...this.#o.config };
+    await this.#call('POST', `/v1/pairs/${id}/configure`, {
+      forward: config,
+      reverse: { ...config, autoStart: true },
+    });
+    await this.#call('POST', `/v1/pairs/${id}/precheck`, { ignoreAlerts: true });
+    await this.#call('POST', `/v1/pairs/${id}/tasks/forward/start`);
+    for (;;) {
+      const { tasks } = await this.#call<PairView>('GET', `/v1/pairs/${id}`);
+      const both = Object.values(tasks);
+      const failed = both.find(({ state }) => state === 'Failed');
+      if (failed) throw new Error(`A task failed: ${JSON.stringify(failed.error)}`);
+      if (both.every(({ state }) => state === 'Running')) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   async detach(): Promise<void> {
     const pair = this.#pair;
     if (!pair) return;
     this.#pair = undefined;
-    await this.#api.call('DELETE', `/v1/pairs/${pair}`);
+    await this.#call('DELETE', `/v1/pairs/${pair}`);
     for (;;) {
-      const { pairs } = await this.#api.call<{ pairs: { id: string }[] }>('GET', '/v1/pairs');
+      const { pairs } = await this.#call<{ pairs: { id: string }[] }>('GET', '/v1/pairs');
       if (!pairs.some(({ id }) => id === pair)) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+  }
+
+  async #call<Result>(method: string, path: string, body?: object): Promise<Result> {
+    const response = await fetch(`${this.platform.apiUrl}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
+    return (text ? JSON.parse(text) : null) as Result;
   }
 
   processes(): Readonly<Record<string, number>> {
@@ -97,6 +115,8 @@ export class Twin implements Replication {
     await rm(this.#stateDir, { recursive: true, force: true });
   }
 }
+
+type PairView = { tasks: Record<string, { state: string; error?: object }> };
 
 const sideOf = ({ server }: BenchDatabase) => {
   const { host, port, user, password } = server;
