@@ -57,6 +57,9 @@ export async function prepareHelpers(
   return createOrigins(destination, names);
 }
 
+export const noOriginsNote =
+  'The account may not use replication origins: the opposite capture reads the applied rows and drops them itself. That is slower; nothing else changes.';
+
 /** Origins are a saving, not a need: without them the other capture drops the rows itself. */
 async function createOrigins(client: Queryable, names: readonly string[]): Promise<string[]> {
   try {
@@ -69,9 +72,7 @@ async function createOrigins(client: Queryable, names: readonly string[]): Promi
   } catch (error) {
     if (codeOf(error) === sqlstate.duplicateObject) return [];
     if (codeOf(error) !== sqlstate.insufficientPrivilege) throw error;
-    return [
-      'The account may not use replication origins: the opposite capture drops the applied rows itself.',
-    ];
+    return [noOriginsNote];
   }
 }
 

@@ -105,6 +105,18 @@ export const mayStop = (of: ConflictConfig): boolean =>
       each.fallbackPolicy === 'task-failed',
   );
 
+/** What of a configuration compares commit times, in words; `[]` if nothing does. */
+export function comparesTimes(of: ConflictConfig): string[] {
+  const all = [of, ...of.tablePolicies];
+  const mayFallBack = all.some(({ conflictPolicy: p }) => p === 'merge-columns' || p === 'delta');
+  const byFallback = mayFallBack && all.some((each) => each.fallbackPolicy === 'last-write-wins');
+  return [
+    ...(all.some((each) => each.conflictPolicy === 'last-write-wins') ? ['policy last-write-wins'] : []),
+    ...(byFallback ? ['fallback policy last-write-wins'] : []),
+    ...(all.some((each) => each.onDeleted === 'by-time') ? ['onDeleted by-time'] : []),
+  ];
+}
+
 /** Fields that contradict each other, as zod's issues. */
 export function checkConflictFields(of: ConflictConfig, context: z.core.$RefinementCtx): void {
   const issue = (path: (string | number)[], message: string) =>

@@ -1,4 +1,5 @@
 import type { Check } from './check.ts';
+import * as conflicts from './items/conflicts.ts';
 import * as privileges from './items/privileges.ts';
 import * as schema from './items/schema.ts';
 import { sequences } from './items/sequences.ts';
@@ -47,6 +48,12 @@ export const checks: readonly Check[] = [
   schema.foreignKeys,
   schema.triggers,
   sequences,
+  conflicts.policySettings,
+  conflicts.oldRows,
+  conflicts.eachSide,
+  conflicts.sameOutcome,
+  conflicts.mirrored,
+  conflicts.foreignKeyConflicts,
 ];
 
 export const itemNames: readonly string[] = [

@@ -1,4 +1,5 @@
 import { slotName } from '../../../../shared/postgres/names.ts';
+import { comparesTimes } from '../../../../shared/task/conflict-config.ts';
 import { alert, type Check, failed, fixOn, passed } from '../check.ts';
 
 const NEWEST_TRIED = 18;
@@ -193,11 +194,7 @@ export const commitTimestamp: Check = {
   item: 'commit-timestamp',
   title: 'track_commit_timestamp where times decide',
   run: async ({ source, destination, config }) => {
-    const policies = [config.conflictPolicy, ...config.tablePolicies.map((each) => each.conflictPolicy)];
-    const reasons = [
-      ...(policies.includes('last-write-wins') ? ['policy last-write-wins'] : []),
-      ...(config.onDeleted === 'by-time' ? ['onDeleted by-time'] : []),
-    ];
+    const reasons = comparesTimes(config);
     const read = async (of: typeof source) =>
       (
         await of.rows<{ on: boolean }>(
@@ -212,11 +209,18 @@ export const commitTimestamp: Check = {
         'last-write-wins and onDeleted by-time would need it.',
       ]);
     return failed(`track_commit_timestamp is off, and ${reasons.join(' and ')} compares commit times.`, {
+      ignorable: true,
       fix: off.map(({ role }) => fixOn(role, /* sql */ `alter system set track_commit_timestamp = on;`)),
-      details: ['The server must be restarted after it. Rows from before have no time and count as oldest.'],
+      details: [
+        'The server must be restarted after it. Rows from before have no time and count as oldest.',
+        `If this is ignored: a row of the side that decides has no time, and the preferred side wins; ${stillTrue}`,
+      ],
     });
   },
 };
+
+/** What does not depend on times. */
+const stillTrue = 'what counts as a conflict, and that both databases end identical, is the same.';
 
 const longSql = /* sql */ `
 select pid, coalesce(usename::text, '') as "user", extract(epoch from now() - xact_start)::int as seconds
