@@ -1,4 +1,5 @@
 import { filled, type Key, type Row, type Value } from '../../shared/conflict/rows.ts';
+import { withConstraints } from './deferrable.ts';
 import type { Session } from './session.ts';
 import { type ApplyTable, columnList } from './tables.ts';
 
@@ -71,9 +72,11 @@ export async function readKeys(
 export async function insertRow(session: Session, table: ApplyTable, row: Row): Promise<void> {
   const columns = row.flatMap((value, c) => (value === undefined ? [] : [c]));
   const values = columns.map((c, i) => cast(table, c, i + 1)).join(', ');
-  await session.client.query(
-    /* sql */ `insert into ${table.sql} (${columnList(table, columns)}) overriding system value values (${values})`,
-    columns.map((c) => row[c]),
+  await withConstraints(session, table, () =>
+    session.client.query(
+      /* sql */ `insert into ${table.sql} (${columnList(table, columns)}) overriding system value values (${values})`,
+      columns.map((c) => row[c]),
+    ),
   );
 }
 
@@ -84,9 +87,11 @@ export async function updateRow(session: Session, table: ApplyTable, key: Key, r
   const columns = row.flatMap((value, c) => (value === undefined || table.notUpdatable.has(c) ? [] : [c]));
   if (columns.length === 0) return;
   const set = columns.map((c, i) => `${columnList(table, [c])} = ${cast(table, c, i + 1)}`);
-  await session.client.query(
-    /* sql */ `update ${table.target} t set ${set.join(', ')} where ${conditionOf(table, table.key, columns.length + 1)}`,
-    [...columns.map((c) => row[c]), ...key],
+  await withConstraints(session, table, () =>
+    session.client.query(
+      /* sql */ `update ${table.target} t set ${set.join(', ')} where ${conditionOf(table, table.key, columns.length + 1)}`,
+      [...columns.map((c) => row[c]), ...key],
+    ),
   );
 }
 

@@ -29,8 +29,10 @@ export type ApplyTable = {
   readonly notUpdatable: ReadonlySet<number>;
   /** Those of them that are not in the key: where one differs, the row is deleted and inserted. */
   readonly fixed: readonly number[];
-  /** A deferrable unique or exclusion constraint can't be left to ON CONFLICT. */
+  /** A deferrable unique or exclusion constraint can't be left to ON CONFLICT (and see `deferrable.ts`). */
   readonly deferrableUnique: boolean;
+  /** Triggers of users, foreign keys or rules, which are switched off here. */
+  readonly hasTriggers: boolean;
   /** Further unique indexes that compare whole columns: those the decision code knows. */
   readonly uniques: readonly Unique[];
   /** As the conflict core takes it. */
@@ -53,13 +55,21 @@ const readColumnsSql = /* sql */ `
    where a.attrelid = $1::text::regclass and a.attnum > 0 and not a.attisdropped`;
 
 const readUniquesSql = /* sql */ `
-  select i.indisprimary as primary, not i.indimmediate as deferrable, i.indnullsnotdistinct as nulls_equal,
+  select i.indisunique as unique, not i.indimmediate as deferrable, i.indnullsnotdistinct as nulls_equal,
          i.indpred is not null or i.indexprs is not null as special,
          array(select a.attname from unnest(i.indkey::int2[]) with ordinality k(attnum, n)
                  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
                 where k.n <= i.indnkeyatts order by k.n)::text[] as columns
     from pg_catalog.pg_index i
-   where i.indrelid = $1::text::regclass and i.indisunique and i.indisvalid`;
+   where i.indrelid = $1::text::regclass and (i.indisunique or i.indisexclusion) and i.indisvalid`;
+
+const readKindSql = /* sql */ `
+  select c.relkind as kind,
+         c.relhasrules
+         or exists (select from pg_catalog.pg_trigger t
+                     where (t.tgrelid = c.oid or t.tgrelid in (select relid from pg_partition_tree(c.oid)))
+                       and t.tgenabled in ('O', 'R') and t.tgfoid <> 'pg_catalog.unique_key_recheck'::regproc) as triggers
+    from pg_catalog.pg_class c where c.oid = to_regclass($1)`;
 
 let numbers = 0;
 
@@ -74,10 +84,7 @@ export async function readApplyTable(
 ): Promise<ApplyTable> {
   const sql = qualified(relation.schema, relation.name);
   const name = `${relation.schema}.${relation.name}`;
-  const there = await client.query(
-    /* sql */ `select relkind as kind from pg_catalog.pg_class where oid = to_regclass($1)`,
-    [sql],
-  );
+  const there = await client.query<{ kind: string; triggers: boolean }>(readKindSql, [sql]);
   if (there.rows.length === 0)
     throw new PgtwinError('relation-unknown', {
       detail: `Table ${name} does not exist on the destination.`,
@@ -100,7 +107,7 @@ export async function readApplyTable(
     return { cast: found.type, literal: found.literal };
   });
   const indexes = await client.query<{
-    primary: boolean;
+    unique: boolean;
     deferrable: boolean;
     nulls_equal: boolean;
     special: boolean;
@@ -125,7 +132,7 @@ export async function readApplyTable(
   const names = relation.columns.map((c) => c.name);
   const isKey = (list: readonly string[]) => list.length === key.length && list.every((c) => key.includes(c));
   const uniques = indexes.rows
-    .filter((i) => !i.special && !isKey(i.columns) && i.columns.every((c) => indexOf.has(c)))
+    .filter((i) => i.unique && !i.special && !isKey(i.columns) && i.columns.every((c) => indexOf.has(c)))
     .map((i): Unique => ({ columns: i.columns.map((c) => indexOf.get(c)!), nullsEqual: i.nulls_equal }));
   const always = names.flatMap((c, i) => (byName.get(c)?.identity === 'a' ? [i] : []));
   numbers += 1;
@@ -133,13 +140,14 @@ export async function readApplyTable(
     relation,
     number: numbers,
     sql,
-    target: there.rows[0].kind === 'r' ? `only ${sql}` : sql,
+    target: there.rows[0]!.kind === 'r' ? `only ${sql}` : sql,
     columns: names,
     types,
     key: keyIndexes,
     notUpdatable: new Set(always),
     fixed: always.filter((i) => !keyIndexes.includes(i)),
     deferrableUnique: indexes.rows.some((i) => i.deferrable),
+    hasTriggers: there.rows[0]!.triggers,
     uniques,
     table: { name, columns: names, key: keyIndexes, uniques },
   };

@@ -22,6 +22,7 @@ import {
   readOpenControls,
   rowHere,
 } from './control-rows.ts';
+import { haveCollided, lockUnchecked, withConstraints } from './deferrable.ts';
 import { type ChoiceOf, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
 import { keyString, type NetRow, type NetTable, netChanges, refsOf, withKeyOf } from './net-change.ts';
 import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf } from './plan.ts';
@@ -203,8 +204,10 @@ export class BatchWriter {
     for (const t of transactions)
       for (let i = t.from; i < t.to; i++) {
         const relation = decoded.relations[i]!;
-        if (relation.schema !== 'pgtwin' && !this.#tables.has(relation))
-          this.#tables.set(relation, await this.#session.table(relation));
+        if (relation.schema === 'pgtwin' || this.#tables.has(relation)) continue;
+        const table = await this.#session.table(relation);
+        await lockUnchecked(this.#session, table);
+        this.#tables.set(relation, table);
       }
   }
 
@@ -259,9 +262,11 @@ export class BatchWriter {
   ): Promise<void> {
     const guarded = this.#role(net.table) !== 'alone';
     const left: NetRow[] = executor.hasOpen ? takeOpen(decoded, net, executor) : [];
-    for (const statement of planTable(decoded.bytes, net))
+    const statements = planTable(decoded.bytes, net);
+    for (const statement of statements)
       for (const row of await this.#runSet(statement, guarded && statement.op !== 'insert' ? guard : []))
         left.push(row);
+    if (await haveCollided(this.#session, net.table, statements)) throw new NeedsExact();
     if (left.length === 0) return;
     // Those that did not go as planned, one by one, in the order of their first change.
     for (const row of [...new Set(left)].sort((a, b) => a.first - b.first))
@@ -284,13 +289,15 @@ export class BatchWriter {
     const { client } = this.#session;
     const guarded = guard.length > 0;
     const text = sqlOf(s, guarded);
-    const result = await client.query({
-      name: nameOf(text),
-      text,
-      values: [...s.parameters, ...guard],
-      rowMode: 'array',
-      types: { getTypeParser: () => (value: string) => value },
-    });
+    const result = await withConstraints(this.#session, s.table, () =>
+      client.query({
+        name: nameOf(text),
+        text,
+        values: [...s.parameters, ...guard],
+        rowMode: 'array',
+        types: { getTypeParser: () => (value: string) => value },
+      }),
+    );
     if (result.rowCount === s.rows.length) return [];
     if (s.op === 'delete') {
       const gone = new Set((result.rows as unknown as string[][]).map(([n]) => Number(n)));
@@ -379,7 +386,9 @@ export class BatchWriter {
   /** A control row's table, by its quoted name; it may not have had a change in this process yet. */
   async #tableNamed(name: string): Promise<ApplyTable | undefined> {
     for (const table of this.#tables.values()) if (table.sql === name) return table;
-    return this.#session.tableNamed(name);
+    const table = await this.#session.tableNamed(name);
+    if (table) await lockUnchecked(this.#session, table);
+    return table;
   }
 }
 

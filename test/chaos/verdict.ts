@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { GetQueueAttributesCommand, ListQueuesCommand } from '@aws-sdk/client-sqs';
 import { type Difference, differences } from '../support/tables.ts';
 import { until } from '../support/wait.ts';
@@ -16,7 +17,21 @@ export type Verdict = {
 const QUIET_MS = 120_000;
 
 /** Waits until both tasks run and nothing is on its way: no marker, no open pull. Throws what it waited for. */
-export async function waitForQuiet({ twin }: World, arbiter: Side): Promise<void> {
+export async function waitForQuiet(world: World, arbiter: Side): Promise<void> {
+  const given = new AbortController();
+  // The sides may talk for ever: then no part of the waiting ends by itself.
+  const late = pause(QUIET_MS, undefined, { signal: given.signal }).then(() => {
+    throw new Error(`It was not quiet after ${QUIET_MS} ms.`);
+  });
+  try {
+    await Promise.race([late, becomeQuiet(world, arbiter)]);
+  } finally {
+    given.abort();
+    await late.catch(() => {});
+  }
+}
+
+async function becomeQuiet({ twin }: World, arbiter: Side): Promise<void> {
   for (const direction of ['forward', 'reverse'] as const) await twin.reach(direction, 'Running');
   const follower = arbiter === 'a' ? twin.b : twin.a;
   const task = `${twin.pair}_${follower.side === 'a' ? 'f' : 'r'}`;
