@@ -187,7 +187,7 @@ export class TaskRunner {
   async #stream(loaded: Loaded, status: StatusReporter, copyEnd: bigint | undefined): Promise<void> {
     const how = { application: `pgtwin capture ${this.#id}` };
     const fallbacks = await withClient(loaded.destination, how, (client) => readFallbacks(client, loaded));
-    status.notes = [...status.notes, ...fallbacks];
+    status.notes = [...new Set([...status.notes, ...fallbacks])];
     const finishing = copyEnd === undefined ? undefined : new Finishing(copyEnd, () => this.#finish(loaded));
     this.#streaming = new Streaming({
       ...this.#deps,
