@@ -41,7 +41,7 @@ export async function haveCollided(
 ): Promise<boolean> {
   if (!isUnchecked(session, table)) return false;
   for (const s of statements)
-    for (const unique of s.op === 'delete' ? [] : table.uniques) {
+    for (const unique of s.op === 'delete' ? [] : table.uniques.filter((u) => !table.special.has(u))) {
       const { rows } = await session.client.query(collidingSql(s, unique), [...s.parameters]);
       if (rows.length > 0) return true;
     }

@@ -10,13 +10,14 @@ import {
   type Row,
   type Side,
   sameKey,
+  type Unique,
   type Value,
 } from '../../shared/conflict/rows.ts';
 import { isUnseen, isUnsure, type Seen } from '../../shared/conflict/seen.ts';
 import type { Change, Local, SourceFacts, Step, Steps } from '../../shared/conflict/steps.ts';
 import { hasXid, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
 import type { OpenControl } from './control-rows.ts';
-import { deleteRow, insertRow, type LockedRow, lockRow, updateRow } from './rows.ts';
+import { deleteRow, insertRow, type LockedRow, lockCollision, lockRow, updateRow } from './rows.ts';
 import type { Session } from './session.ts';
 import type { ApplyTable } from './tables.ts';
 
@@ -144,7 +145,7 @@ export class ExactExecutor {
       case 'read':
         return step.by === 'key'
           ? this.#readKey(exact, step.key)
-          : this.#readUnique(exact, step.unique.columns, step.values);
+          : this.#readUnique(exact, step.unique, step.values);
       case 'insert':
         await insertRow(session, table, step.row);
         this.#wrote(table, keyOf(table.table, step.row), source);
@@ -189,12 +190,8 @@ export class ExactExecutor {
     return this.#localOf(exact, row ? keyOf(table.table, row.values) : key, row);
   }
 
-  async #readUnique(
-    exact: ExactChange,
-    columns: readonly number[],
-    values: readonly Value[],
-  ): Promise<Local> {
-    const row = await lockRow(this.#o.session, exact.table, columns, values);
+  async #readUnique(exact: ExactChange, unique: Unique, values: readonly Value[]): Promise<Local> {
+    const row = await lockCollision(this.#o.session, exact.table, unique, values);
     return this.#localOf(exact, row ? keyOf(exact.table.table, row.values) : [], row);
   }
 

@@ -1,4 +1,4 @@
-import { filled, type Key, type Row, type Value } from '../../shared/conflict/rows.ts';
+import { filled, type Key, type Row, type Unique, type Value } from '../../shared/conflict/rows.ts';
 import { withConstraints } from './deferrable.ts';
 import type { Session } from './session.ts';
 import { type ApplyTable, columnList } from './tables.ts';
@@ -33,13 +33,43 @@ export async function lockRow(
     ...(matched.length > 0 ? [conditionOf(table, matched)] : []),
     ...columns.filter((_, i) => values[i] === null).map((c) => `t.${columnList(table, [c])} is null`),
   ];
+  const given = columns.flatMap((_, i) => (values[i] === null ? [] : [values[i]]));
+  return lockWhere(session, table, conditions.join(' and '), given);
+}
+
+/** Reads the row that a row with these values would collide with, under lock. */
+export async function lockCollision(
+  session: Session,
+  table: ApplyTable,
+  unique: Unique,
+  values: readonly Value[],
+): Promise<LockedRow | undefined> {
+  const special = table.special.get(unique);
+  if (!special) return lockRow(session, table, unique.columns, values);
+  // The index's own expressions, once over the table and once over a row of the given values.
+  const row = unique.columns
+    .map((c, i) => `${cast(table, c, i + 1)} as ${columnList(table, [c])}`)
+    .join(', ');
+  const given = (sql: string): string => `(select ${sql} from (select ${row}) given)`;
+  const equal = special.nullsEqual ? 'is not distinct from' : '=';
+  const conditions = special.expressions.map((sql) => `(${sql}) ${equal} ${given(`(${sql})`)}`);
+  if (special.predicate) conditions.push(`(${special.predicate})`, given(`(${special.predicate})`));
+  return lockWhere(session, table, conditions.join(' and '), values);
+}
+
+async function lockWhere(
+  session: Session,
+  table: ApplyTable,
+  condition: string,
+  values: readonly Value[],
+): Promise<LockedRow | undefined> {
   const time = session.commitTimes
     ? `(extract(epoch from case when t.xmin::text::int8 > 2 then pg_xact_commit_timestamp(t.xmin) end) * 1000000)::int8::text`
     : 'null::text';
   const all = table.columns.map((_, i) => i);
   const result = await session.client.query({
-    text: /* sql */ `select t.xmin::text, t.tableoid || ' ' || t.ctid, ${time}, ${columnList(table, all, 't.')} from ${table.target} t where ${conditions.join(' and ')} for update`,
-    values: columns.flatMap((_, i) => (values[i] === null ? [] : [values[i]])),
+    text: /* sql */ `select t.xmin::text, t.tableoid || ' ' || t.ctid, ${time}, ${columnList(table, all, 't.')} from ${table.target} t where ${condition} for update`,
+    values: [...values],
     rowMode: 'array',
     types: raw,
   });

@@ -12,6 +12,13 @@ export type ColumnType = {
   readonly literal: boolean;
 };
 
+/** A unique index over expressions, or partial: SQL over the table's columns, not qualified. */
+export type SpecialUnique = {
+  readonly expressions: readonly string[];
+  readonly predicate: string | null;
+  readonly nullsEqual: boolean;
+};
+
 /** A destination table as one relation of the source maps to it. Columns are those of the relation, in its order. */
 export type ApplyTable = {
   readonly relation: Relation;
@@ -33,8 +40,10 @@ export type ApplyTable = {
   readonly deferrableUnique: boolean;
   /** Triggers of users, foreign keys or rules, which are switched off here. */
   readonly hasTriggers: boolean;
-  /** Further unique indexes that compare whole columns: those the decision code knows. */
+  /** Further unique indexes, as the decision code knows them: a collision is one of these columns' values. */
   readonly uniques: readonly Unique[];
+  /** Those of them with expressions or a condition: when rows collide is for PostgreSQL to say. */
+  readonly special: ReadonlyMap<Unique, SpecialUnique>;
   /** As the conflict core takes it. */
   readonly table: Table;
 };
@@ -57,6 +66,16 @@ const readColumnsSql = /* sql */ `
 const readUniquesSql = /* sql */ `
   select i.indisunique as unique, not i.indimmediate as deferrable, i.indnullsnotdistinct as nulls_equal,
          i.indpred is not null or i.indexprs is not null as special,
+         pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate,
+         array(select pg_catalog.pg_get_indexdef(i.indexrelid, n, false)
+                 from generate_series(1, i.indnkeyatts) n order by n)::text[] as expressions,
+         array(select a.attname from pg_catalog.pg_attribute a
+                where a.attrelid = i.indrelid and a.attnum > 0
+                  and (a.attnum = any (i.indkey::int2[])
+                       or exists (select from pg_catalog.pg_depend d
+                                   where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
+                                     and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))
+                order by a.attnum)::text[] as used,
          array(select a.attname from unnest(i.indkey::int2[]) with ordinality k(attnum, n)
                  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
                 where k.n <= i.indnkeyatts order by k.n)::text[] as columns
@@ -111,6 +130,9 @@ export async function readApplyTable(
     deferrable: boolean;
     nulls_equal: boolean;
     special: boolean;
+    predicate: string | null;
+    expressions: string[];
+    used: string[];
     columns: string[];
   }>(readUniquesSql, [sql]);
   // With `d` and `i` an old tuple has the columns of the identity only.
@@ -131,9 +153,20 @@ export async function readApplyTable(
   });
   const names = relation.columns.map((c) => c.name);
   const isKey = (list: readonly string[]) => list.length === key.length && list.every((c) => key.includes(c));
-  const uniques = indexes.rows
-    .filter((i) => i.unique && !i.special && !isKey(i.columns) && i.columns.every((c) => indexOf.has(c)))
-    .map((i): Unique => ({ columns: i.columns.map((c) => indexOf.get(c)!), nullsEqual: i.nulls_equal }));
+  const uniques: Unique[] = [];
+  const special = new Map<Unique, SpecialUnique>();
+  for (const i of indexes.rows) {
+    const compared = i.special ? i.used : i.columns;
+    if (!i.unique || (!i.special && isKey(i.columns)) || !compared.every((c) => indexOf.has(c))) continue;
+    // Equal values of all columns that are used say nothing of NULLs: whether they collide is read.
+    const unique = {
+      columns: compared.map((c) => indexOf.get(c)!),
+      nullsEqual: i.special || i.nulls_equal,
+    };
+    uniques.push(unique);
+    const { expressions, predicate, nulls_equal: nullsEqual } = i;
+    if (i.special) special.set(unique, { expressions, predicate, nullsEqual });
+  }
   const always = names.flatMap((c, i) => (byName.get(c)?.identity === 'a' ? [i] : []));
   numbers += 1;
   return {
@@ -149,6 +182,7 @@ export async function readApplyTable(
     deferrableUnique: indexes.rows.some((i) => i.deferrable),
     hasTriggers: there.rows[0]!.triggers,
     uniques,
+    special,
     table: { name, columns: names, key: keyIndexes, uniques },
   };
 }

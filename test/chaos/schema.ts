@@ -1,10 +1,12 @@
 /**
- * Hot tables: two unique keys beside the key and values that are TOASTed; a compound key with REPLICA IDENTITY FULL; a
+ * Hot tables: three unique keys beside the key, one of them partial, and values that are TOASTed; a compound key with REPLICA IDENTITY FULL; a
  * deferrable unique key; one that is truncated. And those that must be exact: every `ledger` transaction writes one row
  * of its own side and counts it in one of that side's counters.
  */
 export const schema = /* sql */ `
-  create table item (id int primary key, n int not null default 0, u text unique, v int unique, pad text);
+  create table item (id int primary key, n int not null default 0, u text unique, v int unique, pad text,
+                     code text, live bool not null default true);
+  create unique index on item (lower(code)) where live;
   alter table item alter column pad set storage external;
   insert into item select g, 0, 'u' || g, g, case when g % 2 = 0 then repeat('0', 3000) end from generate_series(1, 8) g;
 

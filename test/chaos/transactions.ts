@@ -62,6 +62,8 @@ function statementsOf(random: Random, tag: string): string[] {
     `update item set pad = ${padOf(random, tag)} where id = ${id}`,
     `update item set u = ${u} where id = ${id}`,
     `update item set v = ${v}, n = n + 1 where id = ${id}`,
+    `update item set code = '${random.pick(['C', 'c'])}${1 + random.below(6)}' where id = ${id}`,
+    `update item set live = not live where id between ${id} and ${id + 1}`,
     `update item set id = ${other} where id = ${id}`,
     `update item set id = id + 20 where id = ${id}; update item set id = ${other} where id = ${id + 20}`,
     `delete from item where id = ${id}`,

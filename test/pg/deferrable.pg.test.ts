@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
+import { crossed } from '../support/crossed.ts';
+import { openPlatform, openTwin, type TestPlatform } from '../support/twin.ts';
 
 let on: TestPlatform;
 beforeAll(async () => {
@@ -17,16 +18,6 @@ const withTriggers = /* sql */ `${plain}
   create function forbid() returns trigger language plpgsql as $$ begin raise 'fired'; end $$;
   create trigger forbid after update on rank for each row when (new.n = 99) execute function forbid();
   create table part (id int primary key, rank int references rank);`;
-
-/** Writes on both sides that do not know of each other: the stream of each waits for a lock that we hold. */
-async function crossed(twin: Twin, a: string, b: string): Promise<void> {
-  const hold = await Promise.all([twin.a.connect(), twin.b.connect()]);
-  for (const client of hold) await client.query('begin; select from pgtwin.apply_progress for update');
-  await twin.a.query(a);
-  await twin.b.query(b);
-  for (const client of hold) await client.query('commit');
-  await twin.settle();
-}
 
 describe.each([
   ['alone', plain],
