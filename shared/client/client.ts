@@ -4,6 +4,7 @@ import { type CallOptions, type ClientOptions, callApi } from './call.ts';
 import type {
   Action,
   bothTasks,
+  ConflictDetail,
   configureBody,
   configureBothBody,
   conflictList,
@@ -15,6 +16,7 @@ import type {
   pairList,
   precheckBody,
   previewView,
+  resolveBody,
   TaskDetail,
 } from './contract.ts';
 import type { PrecheckReport } from './precheck-report.ts';
@@ -60,13 +62,17 @@ export type ApiClient = {
   act(id: string, direction: Direction, action: PlainAction): Promise<TaskDetail>;
   listEvents(id: string, direction: Direction, page?: Page): Promise<EventPage>;
   listConflicts(id: string, direction: Direction, query?: Page & ConflictFilter): Promise<ConflictPage>;
-  resolveConflict(id: string, direction: Direction, conflict: string, take: Take): Promise<unknown>;
+  getConflict(id: string, direction: Direction, conflict: string): Promise<ConflictDetail>;
+  /** The choice is carried out when the task is tried again. */
+  resolveConflict(id: string, direction: Direction, conflict: string, take: Take): Promise<ConflictDetail>;
   openApi(): Promise<unknown>;
 };
-export type Take = 'source' | 'destination';
+export type Take = z.infer<typeof resolveBody>['take'];
 
 const pairPath = (id: string): string => `/v1/pairs/${encodeURIComponent(id)}`;
-export const taskPath = (id: string, direction: Direction): string => `${pairPath(id)}/tasks/${direction}`;
+const taskPath = (id: string, direction: Direction): string => `${pairPath(id)}/tasks/${direction}`;
+const conflictPath = (id: string, direction: Direction, conflict: string): string =>
+  `${taskPath(id, direction)}/conflicts/${encodeURIComponent(conflict)}`;
 
 /** Nothing is sent before a method is called. */
 export function openApiClient(options: ClientOptions): ApiClient {
@@ -97,10 +103,9 @@ export function openApiClient(options: ClientOptions): ApiClient {
       send('GET', `${taskPath(id, direction)}/events`, { query: { ...page } }),
     listConflicts: (id, direction, query) =>
       send('GET', `${taskPath(id, direction)}/conflicts`, { query: { ...query } }),
+    getConflict: (id, direction, conflict) => send('GET', conflictPath(id, direction, conflict)),
     resolveConflict: (id, direction, conflict, take) =>
-      send('POST', `${taskPath(id, direction)}/conflicts/${encodeURIComponent(conflict)}/resolve`, {
-        body: { take },
-      }),
+      send('POST', `${conflictPath(id, direction, conflict)}/resolve`, { body: { take } }),
     openApi: () => send('GET', '/openapi.json'),
   };
 }

@@ -227,6 +227,11 @@ export const errors = {
     retry: 'connection',
     advice: 'Check the address of the API and that it runs.',
   },
+  'wait-ended': {
+    status: 504,
+    retry: 'other',
+    advice: 'Nothing was undone: look at the status and the events of the task, or wait longer.',
+  },
   'prerequisite-missing': { status: 500, retry: 'never', advice: 'Install what the message names.' },
   internal: { status: 500, retry: 'other', advice: 'Report this with the log lines around it.' },
 } as const satisfies Record<string, ErrorRule>;

@@ -1,0 +1,28 @@
+import type { Command } from './command.ts';
+import { actionCommands } from './commands/actions.ts';
+import { configure, preview } from './commands/configure.ts';
+import { listConflicts, resolveConflict, showConflict } from './commands/conflicts.ts';
+import { events } from './commands/events.ts';
+import { openApi } from './commands/open-api.ts';
+import { createPair, deletePair, listPairs, showPair } from './commands/pair.ts';
+import { precheck, testConnectivity } from './commands/precheck.ts';
+import { taskStatus } from './commands/status.ts';
+
+/** All commands, in the order in which a user comes to need them. */
+export const commands: readonly Command[] = [
+  createPair,
+  listPairs,
+  showPair,
+  deletePair,
+  testConnectivity,
+  preview,
+  configure,
+  precheck,
+  ...actionCommands,
+  taskStatus,
+  events,
+  listConflicts,
+  showConflict,
+  resolveConflict,
+  openApi,
+];
