@@ -95,7 +95,7 @@ const POLL_MS = 2;
 export async function untilMarker(
   { client, side }: BenchDatabase,
   marker: number,
-  limitMs = 300_000,
+  limitMs = 120_000,
 ): Promise<void> {
   const start = performance.now();
   for (;;) {

@@ -9,6 +9,7 @@ import { latency } from './latency.ts';
 import { makeTables } from './load.ts';
 import { machineFacts } from './machine.ts';
 import { Native } from './native.ts';
+import { pieces } from './pieces.ts';
 import { Profiler } from './profiler.ts';
 import type { Bench } from './rounds.ts';
 import { Twin } from './twin.ts';
@@ -19,7 +20,7 @@ Compares pgtwin on the local platform with PostgreSQL's own logical replication 
 two servers, in turns. A ratio above 1 means that pgtwin is faster.
 
   --work W1,W2  W1 backlog, W1b backlogs on both sides, W2 a large transaction, W3 latency at 200 transactions a
-                second, W3b at 2,000, W4 copy; default: all
+                second, W3b at 2,000, W4 copy, pieces (capture, codec and apply alone); default: all
   --quick       small amounts, for a look; figures for comparison need the full ones
   --rounds N    of each (default 3, quick 2)
   --only SYSTEM native or pgtwin alone, for a profile
@@ -27,7 +28,7 @@ two servers, in turns. A ratio above 1 means that pgtwin is faster.
   --config JSON fields over the configuration of pgtwin's tasks
   --profile DIR processor profiles of pgtwin's processes while they drain (W1, W1b, W2), for Chrome's tools
   --json FILE   the figures as JSON
-  --verbose     show everything that pgtwin's parts log`;
+  --log LEVELS  what pgtwin's parts log, such as info,apply=debug; all of it is shown`;
 
 const works: Record<string, (bench: Bench) => Promise<object>> = {
   W1: (bench) => drain(bench, ['a'], bench.quick ? 20_000 : 100_000),
@@ -36,6 +37,7 @@ const works: Record<string, (bench: Bench) => Promise<object>> = {
   W3: (bench) => latency(bench, 200, bench.quick ? 5 : 20),
   W3b: (bench) => latency(bench, 2000, bench.quick ? 5 : 20),
   W4: (bench) => copy(bench),
+  pieces: (bench) => pieces(bench, bench.quick ? 20_000 : 100_000),
 };
 
 async function main(): Promise<void> {
@@ -49,7 +51,7 @@ async function main(): Promise<void> {
       config: { type: 'string' },
       json: { type: 'string' },
       profile: { type: 'string' },
-      verbose: { type: 'boolean', default: false },
+      log: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -68,10 +70,13 @@ async function main(): Promise<void> {
   const twin = await Twin.start({
     databases,
     ...(values.config ? { config: JSON.parse(values.config) as object } : {}),
-    ...(profiler ? { variables: Profiler.variables } : {}),
+    variables: {
+      ...(profiler ? Profiler.variables : {}),
+      ...(values.log ? { PGTWIN_LOG: values.log } : {}),
+    },
     onLine: (line) => {
       profiler?.line(line);
-      if (values.verbose || !/"level":"(debug|info)"/.test(line)) console.log(`    ${line}`);
+      if (values.log || !/"level":"(debug|info)"/.test(line)) console.log(`    ${line}`);
     },
   });
   const figures: Record<string, object> = {};

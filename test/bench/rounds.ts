@@ -16,7 +16,7 @@ export type Bench = {
   readonly only: 'native' | 'pgtwin' | undefined;
   readonly say: (line: string) => void;
   /** Takes profiles of pgtwin's processes from here on; call the result to end and write them. */
-  readonly profile: ((on: Replication) => Promise<() => Promise<void>>) | undefined;
+  readonly profile: ((on: Pick<Replication, 'processes'>) => Promise<() => Promise<void>>) | undefined;
 };
 
 /** Runs a measurement on both, in turns that change their order, so that a drift of the machine meets both. */

@@ -23,7 +23,8 @@ export class Twin implements Replication {
   readonly #token: string;
   readonly #o: TwinOptions;
   readonly #stateDir: string;
-  #pair: string | undefined;
+  /** The id of the attached pair. */
+  pair: string | undefined;
 
   private constructor(platform: Platform, token: string, options: TwinOptions, stateDir: string) {
     this.platform = platform;
@@ -60,7 +61,7 @@ export class Twin implements Replication {
       name: 'bench',
       sides: { a: sideOf(a), b: sideOf(b) },
     });
-    this.#pair = id;
+    this.pair = id;
     const config = { objects: { include: [{ schema: 'bench' }] }, ...more, ...this.#o.config };
     await this.#call('POST', `/v1/pairs/${id}/configure`, {
       forward: config,
@@ -78,10 +79,20 @@ export class Twin implements Replication {
     }
   }
 
+  /** Nothing is read or applied any more; the slots keep what comes. */
+  async pause(): Promise<void> {
+    for (const direction of ['forward', 'reverse']) {
+      const path = `/v1/pairs/${this.pair}/tasks/${direction}`;
+      await this.#call('POST', `${path}/pause`);
+      while ((await this.#call<{ state: string }>('GET', path)).state !== 'Paused')
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
   async detach(): Promise<void> {
-    const pair = this.#pair;
+    const pair = this.pair;
     if (!pair) return;
-    this.#pair = undefined;
+    this.pair = undefined;
     await this.#call('DELETE', `/v1/pairs/${pair}`);
     for (;;) {
       const { pairs } = await this.#call<{ pairs: { id: string }[] }>('GET', '/v1/pairs');
