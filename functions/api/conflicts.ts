@@ -9,7 +9,7 @@ import { type ApiDeps, connectTimeoutOf } from './deps.ts';
 export type ConflictPage = { readonly conflicts: ConflictView[]; readonly next?: string };
 
 const columns = /* sql */ `
-  id::text, at::text, position, first_position as "firstPosition", kind, policy, result, schema_name as "schema",
+  id::text, at::text, position, first_position as "firstPosition", kind, suspected_kind as "suspectedKind", policy, result, schema_name as "schema",
   table_name as "table", constraint_name as "constraint", source_time::text as "sourceTime",
   destination_time::text as "destinationTime", source_side as "sourceSide", destination_side as "destinationSide",
   source_hash as "sourceHash", destination_hash as "destinationHash", key, source_row as "sourceRow",

@@ -12,8 +12,8 @@ export type ConflictLogSettings = TaskConfig['conflictLog'];
 const logSql = /* sql */ `
   insert into pgtwin.conflict (task, generation, position, first_position, kind, policy, result, schema_name,
       table_name, key, source_row, destination_row, source_hash, destination_hash, source_time, destination_time,
-      source_side, destination_side)
-  select $1, p.generation, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
+      source_side, destination_side, suspected_kind)
+  select $1, p.generation, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
     from pgtwin.apply_progress p where p.task = $1 and p.shard = $2
   returning id::text as id`;
 
@@ -88,6 +88,7 @@ async function writeLine(
       ...[table.relation.schema, table.relation.name, keyJson(table, entry)],
       ...[kept(source.row), kept(destination.row), hashed(source.row), hashed(destination.row)],
       ...[timeText(source.time), timeText(destination.time), source.side, destination.side],
+      entry.unsure ? entry.kind : null,
     ],
   });
   return rows[0]!.id;

@@ -91,6 +91,7 @@ function settingsOf({ task, pair, config, other, mirrored, choices }: Read): App
     choice: (first, last, table, of) =>
       findChoice(choices, first, last, () => of.map((key) => hashOf(table, key))),
     log: config.conflictLog,
+    tombstones: [config, ...config.tablePolicies].some((each) => each.onDeleted === 'by-time'),
     wants: (_, kind) => wanted.get(kind) ?? true,
   };
 }

@@ -20,6 +20,7 @@ import type { OpenControl } from './control-rows.ts';
 import { deleteRow, insertRow, type LockedRow, lockCollision, lockRow, updateRow } from './rows.ts';
 import type { Session } from './session.ts';
 import type { ApplyTable } from './tables.ts';
+import { readTombstone, type Tombstone } from './tombstones.ts';
 
 /** `arbiter` decides conflicts, `follower` skips and pulls, `alone` decides for itself and publishes nothing. */
 export type Role = 'arbiter' | 'follower' | 'alone';
@@ -187,7 +188,17 @@ export class ExactExecutor {
       if (sameKey(key, change.key)) this.#moving = row?.place;
       else if (row?.place === this.#moving) return this.#localOf(exact, key, undefined);
     }
-    return this.#localOf(exact, row ? keyOf(table.table, row.values) : key, row);
+    if (row) return this.#localOf(exact, keyOf(table.table, row.values), row);
+    return this.#localOf(exact, key, undefined, await this.#deletion(exact, key));
+  }
+
+  /** The deletion of a missing row by a user of this side, which this change's author had not seen. */
+  async #deletion({ table, seen, source }: ExactChange, key: Key): Promise<Tombstone | undefined> {
+    const { session, settings, role, own, next } = this.#o;
+    if (settings(table, source).onDeleted !== 'by-time' || role(table) === 'follower') return undefined;
+    const found = await readTombstone(session, table, key);
+    if (found === undefined || role(table) === 'alone') return found;
+    return isUnseen(found.xmin, seen, own, next) ? found : undefined;
   }
 
   async #readUnique(exact: ExactChange, unique: Unique, values: readonly Value[]): Promise<Local> {
@@ -196,7 +207,12 @@ export class ExactExecutor {
   }
 
   /** What a key is here, for this change's author. */
-  #localOf({ table, seen, change }: ExactChange, key: Key, row: LockedRow | undefined): Local {
+  #localOf(
+    { table, seen, change }: ExactChange,
+    key: Key,
+    row: LockedRow | undefined,
+    deletion?: Tombstone,
+  ): Local {
     const { own, next, here, there, role } = this.#o;
     const id = idOf(table, key);
     const published = this.#published(table, key, seen);
@@ -208,8 +224,9 @@ export class ExactExecutor {
       row: row?.values ?? null,
       unseen: newer || isOpen,
       unsure: row !== undefined && newer && !isOpen && isUnsure(row.xmin, seen, next, row.time),
-      time: published.version?.time ?? row?.time ?? null,
+      time: published.version?.time ?? row?.time ?? deletion?.time ?? null,
       side: published.version?.side ?? (row && isOwn(row.xmin, own, next) ? there : here),
+      deleted: deletion !== undefined,
       pull: role(table) === 'follower' ? this.#openPull(table, key) : null,
     };
     if (row) {

@@ -31,6 +31,7 @@ import { cleanControls, writeControls } from './record.ts';
 import { readKeys } from './rows.ts';
 import type { Session } from './session.ts';
 import type { ApplyTable } from './tables.ts';
+import { pruneTombstones } from './tombstones.ts';
 
 /** What apply does for one task, from its configuration. */
 export type ApplySettings = {
@@ -43,6 +44,8 @@ export type ApplySettings = {
   readonly settings: (table: ApplyTable, source: SourceFacts) => Settings;
   readonly choice: ChoiceOf;
   readonly log: ConflictLogSettings;
+  /** True if deletions by this side's users are noted (onDeleted "by-time"). */
+  readonly tombstones: boolean;
   /** False for operations that the task leaves out. */
   readonly wants: (table: ApplyTable, kind: number) => boolean;
 };
@@ -170,6 +173,8 @@ export class BatchWriter {
     await writeControls(this.#session, opposite, here, executor.controls);
     await logConflicts(this.#session, executor.conflicts, this.#settings.log);
     await pruneLog(this.#session, this.#settings.log, performance.now());
+    if (this.#settings.tombstones)
+      await pruneTombstones(this.#session, this.#published ? ownFloor : undefined, performance.now());
     if (!this.#published) return;
     const { client, ownXids } = this.#session;
     await ownXids.prune(client, ownFloor);

@@ -34,6 +34,11 @@ export async function readFallbacks(
       : [
           `track_commit_timestamp is off on the destination, and ${compared.join(' and ')} compares times: they are not known of rows written there, so side ${config.preferredSide} wins. What counts as a conflict, and that both databases end identical, is the same.`,
         ]),
+    ...(times || !decides
+      ? []
+      : [
+          'track_commit_timestamp is off on the destination: more conflicts are logged as "unsure", with the kind that is suspected, for a row under a savepoint is told from others by its time.',
+        ]),
     ...(config.decide === 'each-side'
       ? ['Each side decides conflicts for itself: the two databases may differ after one.']
       : []),

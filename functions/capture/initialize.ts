@@ -8,11 +8,19 @@ import { connect, type Target } from '../../shared/postgres/connect.ts';
 import { translate } from '../../shared/postgres/sqlstate.ts';
 import type { Clock, WorkQueue } from '../../shared/task/ports.ts';
 import { type Prepared, readPrepared, savePrepared } from '../../shared/task/prepared.ts';
-import { oppositeTask, type PreparedTable, type Task, type TaskConfig } from '../../shared/task/schema.ts';
+import {
+  destinationOf,
+  oppositeTask,
+  type PreparedTable,
+  type Side,
+  type Task,
+  type TaskConfig,
+} from '../../shared/task/schema.ts';
 import type { Table } from '../../shared/task/table.ts';
 import { readHeaps } from './copy-catalog.ts';
 import { keysFirst, planCopy } from './copy-plan.ts';
 import { CopyRun } from './copy-run.ts';
+import { ensureDeletionTriggers } from './deletion-triggers.ts';
 import { dropLaneOrigins, prepareHelpers, preparePublicationAndSlot } from './prepare.ts';
 import { resolveTables, withKeys } from './resolve.ts';
 import { byTable, readSchemaState, runStatements } from './schema-sync.ts';
@@ -24,6 +32,8 @@ export type Configured = { readonly task: Task; readonly config: TaskConfig };
 export type InitializeOptions = Configured & {
   /** The other task of the pair, if it is configured and not released. */
   readonly opposite: Configured | undefined;
+  /** The side that decides conflicts. */
+  readonly arbiter: Side;
   readonly source: Target;
   readonly destination: Target;
   readonly table: Table;
@@ -111,6 +121,8 @@ async function initializeOver(
       // Without a copy nothing comes in between.
       if (!config.types.full) await runStatements(destination, before.plan.primaryKeys, signal);
     }
+    if (config.decide === 'each-side' || options.arbiter === destinationOf(task.direction))
+      await ensureDeletionTriggers(destination, task.id, config, tables);
     await prepareOpposite(options, source, destination, tables);
     const prepared = await prepareOwn(options, source, tables, holder);
     if (holder) {

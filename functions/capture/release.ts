@@ -21,6 +21,7 @@ import {
   type TaskError,
 } from '../../shared/task/schema.ts';
 import type { Table } from '../../shared/task/table.ts';
+import { dropDeletionTriggers, dropTriggersByHand } from './deletion-triggers.ts';
 import { dropSlot } from './slot.ts';
 
 /** What could not be removed, and how a person does it. */
@@ -93,6 +94,11 @@ async function dropOrigins(client: pg.Client, task: string): Promise<void> {
 }
 
 const destinationSteps = (task: string): Step[] => [
+  {
+    what: 'triggers that note deletions',
+    sql: dropTriggersByHand(task),
+    drop: (client) => dropDeletionTriggers(client, task),
+  },
   { what: 'replication origins', sql: originsSql(task), drop: (client) => dropOrigins(client, task) },
   helperStep(task),
 ];

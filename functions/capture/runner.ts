@@ -134,6 +134,7 @@ export class TaskRunner {
         task,
         config,
         opposite: await this.#opposite(task),
+        arbiter: loaded.pair.arbiter,
         source: loaded.source,
         destination: loaded.destination,
         table: this.#deps.repository.table,

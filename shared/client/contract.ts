@@ -214,6 +214,10 @@ export const conflictView = z
     at: z.string(),
     position: z.string(),
     kind: z.string(),
+    suspectedKind: z
+      .string()
+      .nullable()
+      .describe('of kind "unsure": what it is, if its author had not seen the row after all'),
     policy: z.string(),
     result: z.string(),
     schema: z.string(),

@@ -106,7 +106,7 @@ function* settle(context: Context, meeting: Meeting): Steps {
 
 /** An update of a row that is gone, or never was here. */
 function* updateMissing(context: Context, key: Key, row: Row, local: Local): Steps {
-  const kind = local.time === null ? 'update_missing' : 'update_deleted';
+  const kind = local.time === null && !local.deleted ? 'update_missing' : 'update_deleted';
   const meeting: Meeting = { kind, key, row, base: null, local };
   const back = comesBack(context, meeting);
   if (back && !isComplete(row)) return yield* ask(context, meeting);

@@ -51,7 +51,7 @@ export const comesBack = (context: Context, meeting: Meeting): boolean => {
   const { onDeleted, preferredSide } = context.settings;
   if (context.choice !== undefined) return context.choice === 'source';
   if (onDeleted === 'stay-deleted') return false;
-  if (onDeleted === 'restore' || meeting.local.time === null) return true;
+  if (onDeleted === 'restore' || (meeting.local.time === null && !meeting.local.deleted)) return true;
   const { source, local } = contestOf(context, meeting);
   return isLater(source, local, preferredSide);
 };

@@ -37,6 +37,8 @@ export type Local = {
   readonly unsure: boolean;
   readonly time: bigint | null;
   readonly side: Side;
+  /** There is no row, and a tombstone tells that a user of this side deleted it; `time` is null if times are unknown. */
+  readonly deleted?: boolean;
   readonly pull: { readonly id: string; readonly skipped: boolean } | null;
   readonly outside?: boolean;
 };

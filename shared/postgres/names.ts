@@ -6,3 +6,5 @@ export const publicationName = (taskId: string): string => `pgtwin_${taskId}`;
 export const controlPublicationName = (taskId: string): string => `pgtwin_${taskId}_control`;
 /** One name per task and shard: an origin is used by one backend at a time (PostgreSQL manual, ch. 48). */
 export const originName = (taskId: string, shard: number): string => `pgtwin_${taskId}_${shard}`;
+/** On the destination's tables, where deletions by users are noted (onDeleted "by-time"). */
+export const deletionTrigger = (taskId: string): string => `pgtwin_${taskId}_deleted`;

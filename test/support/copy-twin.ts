@@ -117,6 +117,7 @@ export async function openCopyTwin(options: {
       return initialize({
         ...(await configured(taskIdOf(pair, direction))),
         opposite: other.configVersion > 0 ? await configured(other.id) : undefined,
+        arbiter: 'b',
         source: await targetOf(direction === 'forward' ? sides.a : sides.b, secrets),
         destination: await targetOf(direction === 'forward' ? sides.b : sides.a, secrets),
         table,

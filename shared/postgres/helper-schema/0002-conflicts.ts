@@ -8,6 +8,8 @@ alter table pgtwin.conflict
   add column generation bigint,
   -- Of the first change that the conflict stands for, where several of one key were netted; position is the last's.
   add column first_position text collate "C",
+  -- Of kind "unsure": what it is if it is one.
+  add column suspected_kind text,
   add column source_side text,
   add column destination_side text,
   -- SHA-256 of the versions, where the task keeps no rows in the log.
@@ -32,7 +34,8 @@ create table pgtwin.tombstone (
   task text not null,
   relation text not null,
   key text[] not null,
-  xid text not null default pg_current_xact_id()::text
+  xid text not null default pg_current_xact_id()::text,
+  at timestamptz not null default now()
 );
 create index tombstone_key on pgtwin.tombstone (task, relation, key);
 

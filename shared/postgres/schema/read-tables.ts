@@ -161,6 +161,8 @@ select t.tgrelid as relation, jsonb_build_object('name', t.tgname, 'definition',
   'comment', obj_description(t.oid, 'pg_trigger')) as model
 from pg_trigger t
 where t.tgrelid = any ($1::oid[]) and not t.tgisinternal and t.tgparentid = 0
+  and not exists (select from pg_proc f join pg_namespace n on n.oid = f.pronamespace
+    where f.oid = t.tgfoid and n.nspname = 'pgtwin')
 order by t.tgrelid, t.tgname`;
 
 export const readTriggers = (db: Queryable, oids: string[]): Promise<Grouped<TriggerModel>> =>
