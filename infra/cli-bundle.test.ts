@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { buildFunctions } from '../../infra/build.ts';
-import { openTestApi, storePair, tokens } from '../../test/support/api.ts';
-import { startApi } from '../api/entry-node.ts';
+import { startApi } from '../functions/api/entry-node.ts';
+import { openTestApi, storePair, tokens } from '../test/support/api.ts';
+import { buildFunctions, projectFolder } from './build.ts';
 
 test('the bundle is a program by itself, like the source, and small', async () => {
   const output = mkdtempSync(join(tmpdir(), 'pgtwin-cli-'));
@@ -27,7 +27,7 @@ test('the bundle is a program by itself, like the source, and small', async () =
     );
   const bundled = await list('/usr/bin/env', ['node', built!.file]);
   expect(bundled).toMatch(/^ID +NAME +A +B +FORWARD +REVERSE\npair0001 +shop +a.example.com:5432\/shop/);
-  expect(await list(process.execPath, [join(import.meta.dirname, 'main.ts')])).toBe(bundled);
+  expect(await list(process.execPath, [join(projectFolder, 'functions/cli/main.ts')])).toBe(bundled);
   const refused = spawnSync(built!.file, ['pair', 'list', '--frob'], { env, encoding: 'utf8' });
   expect(refused).toMatchObject({ status: 2, stderr: expect.stringMatching(/unknown option --frob/) });
 });
