@@ -141,3 +141,19 @@ test('only a conflict that stopped the task can be resolved; a log without rows;
     return JSON.stringify(status?.conflictsByKind) === '{"update_origin_differs":2}';
   });
 });
+
+test('lines of the log are forgotten after the days that they are kept', async () => {
+  const conflictLog = { rows: 'full', retentionDays: 2 };
+  await using twin = await openTwin(on, { schema, forward: { conflictPolicy: 'ignore', conflictLog } });
+  await cross(twin, 'update item set n = 1 where id <= 2', 'update item set n = 2 where id <= 2');
+  await twin.settle();
+  const aged = `update pgtwin.conflict set at = now() - interval '3 days' where key = '{"id": "1"}'`;
+  await twin.b.superuserRows(aged);
+  // Looked at now and then, and by every new connection.
+  await twin.b.superuserRows(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgtwin apply ${twin.pair}_f'`,
+  );
+  await twin.a.query('update item set n = 5 where id = 9');
+  await twin.settle();
+  expect((await twin.conflicts()).map((each) => each['key'])).toEqual([{ id: '2' }]);
+});

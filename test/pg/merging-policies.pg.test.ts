@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { crossed } from '../support/crossed.ts';
+import { cross, crossed } from '../support/crossed.ts';
 import { openPlatform, openTwin, type TestPlatform } from '../support/twin.ts';
 
 let on: TestPlatform;
@@ -99,6 +99,8 @@ test('resolver: a function of the user decides, row by row; what it can not deci
     { id: 2, n: 9, t: 'row' },
     { id: 30, n: 2, t: 'b' },
   ]);
+  await cross(twin, `update item set t = 'a' where id = 5`, `update item set t = 'stop' where id = 5`);
+  await twin.reach('forward', 'Failed');
 });
 
 test('catchUpPolicy overwrite: what was written before the task was resumed wins, as with the reference', async () => {

@@ -54,6 +54,7 @@ test('what an unreachable database still has is listed with the SQL that removes
   const wrong = async () => ({ ...(await twin.target('b')), password: 'changed' });
   const left = await release(twin, 'forward', wrong);
   expect(left.map(({ side, what }) => `${side}: ${what}`)).toEqual([
+    'b: triggers that note deletions',
     'b: replication origins',
     "b: the task's rows in schema pgtwin",
   ]);

@@ -20,11 +20,15 @@ import {
 const decides = ({ pair, task, config, opposite }: PrecheckContext): boolean =>
   !opposite || config.decide === 'each-side' || destinationOf(task.direction) === pair.arbiter;
 
-/** The policy of a table; a partition has that of the table that the selection names. */
-function policyIn(context: PrecheckContext, table: TableName): TablePolicyInEffect {
-  const listed = context.listed.find((each) => keyOfTable(each) === keyOfTable(table));
-  const root = (listed as { root?: TableName } | undefined)?.root;
-  return policyOf(context.config, root ?? table);
+/** The policies of tables; a partition has that of the table that the selection names. */
+function policiesIn({ listed, config }: PrecheckContext): (table: TableName) => TablePolicyInEffect {
+  const roots = new Map(
+    listed.flatMap((each) => {
+      const { root } = each as { root?: TableName };
+      return root ? [[keyOfTable(each), root] as const] : [];
+    }),
+  );
+  return (table) => policyOf(config, roots.get(keyOfTable(table)) ?? table);
 }
 
 export const oldRows: Check = {
@@ -32,7 +36,8 @@ export const oldRows: Check = {
   title: 'REPLICA IDENTITY FULL where a policy needs old values',
   run: async (context) => {
     if (!decides(context)) return passed('Conflicts are decided by the policies of the other task.');
-    const needed = rowTables(context).filter((table) => needsOldRows(policyIn(context, table)));
+    const policyIn = policiesIn(context);
+    const needed = rowTables(context).filter((table) => needsOldRows(policyIn(table)));
     const without = needed.filter((table) => table.replicaIdentity !== 'full');
     if (without.length === 0)
       return passed(
@@ -47,7 +52,7 @@ export const oldRows: Check = {
           fixOn('source', `alter table ${qualified(schema, name)} replica identity full;`),
         ),
         details: [
-          ...without.map((table) => `${nameOf(table)}: policy ${policyIn(context, table).policy}`),
+          ...without.map((table) => `${nameOf(table)}: policy ${policyIn(table).policy}`),
           'Updates and deletions then write the whole old row to the WAL of the source.',
         ],
       },
@@ -112,8 +117,9 @@ export const sameOutcome: Check = {
     const { pair, task, config, opposite, tables } = context;
     if (!opposite || config.decide === 'each-side')
       return passed('Only the policies of this task count here.');
+    const policyIn = policiesIn(context);
     const other = tables.filter((table) => {
-      const [one, two] = [policyIn(context, table), policyOf(opposite.config, table)];
+      const [one, two] = [policyIn(table), policyOf(opposite.config, table)];
       return JSON.stringify(one) !== JSON.stringify(two);
     });
     const counts = destinationOf(task.direction) === pair.arbiter ? 'this task' : 'the opposite task';
@@ -126,7 +132,7 @@ export const sameOutcome: Check = {
           ...(opposite.config.decide === 'arbiter' ? [] : ['decide differs']),
           ...other.map(
             (table) =>
-              `${nameOf(table)}: ${policyIn(context, table).policy} here, ${policyOf(opposite.config, table).policy} there`,
+              `${nameOf(table)}: ${policyIn(table).policy} here, ${policyOf(opposite.config, table).policy} there`,
           ),
         ],
       },

@@ -169,6 +169,9 @@ export const destinationWrite: Check = {
     const { insert, update, delete: remove, truncate } = config.operations;
     // Conflicts turn one operation into another, so that reading, inserting, updating and deleting go together.
     const needed = ['select', 'insert', 'update', 'delete', ...(truncate ? ['truncate'] : [])];
+    // Deletions by users are noted by a trigger.
+    if ([config, ...config.tablePolicies].some((each) => each.onDeleted === 'by-time'))
+      needed.push('trigger');
     if (!insert && !update && !remove && !truncate) return passed('Nothing is written.');
     const tables = [...onDestination.values()];
     const rights = await readRights(destination, tables, needed);
