@@ -110,9 +110,9 @@ async function initializeOver(
 
   const own = await notCopiedByOpposite(source, task, tables);
   const full = config.types.full ? await unfinished(destination, task, own) : [];
-  // The locks before all that follows: from here on the tables keep their shape.
-  const holder = full.length > 0 ? await holdTables(options, source, full) : undefined;
+  const { prepared, holder } = await prepareOwn(options, source, tables, full);
   try {
+    // Behind the locks: the tables keep their shape.
     let keys: ReadonlyMap<string, readonly string[]> = new Map();
     if (config.types.schema) {
       const before = await readSchemaState(source, destination, own);
@@ -124,7 +124,6 @@ async function initializeOver(
     if (config.decide === 'each-side' || options.arbiter === destinationOf(task.direction))
       await ensureDeletionTriggers(destination, task.id, config, tables);
     await prepareOpposite(options, source, destination, tables);
-    const prepared = await prepareOwn(options, source, tables, holder);
     if (holder) {
       if (holder.unlocked > 0)
         notes.push(
@@ -163,42 +162,41 @@ async function unfinished(
   return tables.filter((table) => !finished.has(relationOf(table)));
 }
 
-/** Locks what is read: of partitioned tables the leaves. */
-async function holdTables(
-  options: InitializeOptions,
-  source: pg.Client,
-  tables: readonly PreparedTable[],
-): Promise<SnapshotHolder> {
-  const heaps = [...(await readHeaps(source, tables)).values()].flat();
-  return SnapshotHolder.open(options.source, `pgtwin ${options.task.id} snapshot`, heaps);
-}
-
-/** Publication and slot of the task itself; the holder gets the slot's snapshot, or one of its own if there is none. */
+/**
+ * Publication and slot of the task itself, and what holds the snapshot of the copy and the locks on what is read (of
+ * partitioned tables the leaves). The snapshot is the slot's, or one of now where the slot was there.
+ */
 async function prepareOwn(
   options: InitializeOptions,
   source: pg.Client,
   tables: readonly PreparedTable[],
-  holder: SnapshotHolder | undefined,
-): Promise<Prepared> {
+  full: readonly PreparedTable[],
+): Promise<{ prepared: Prepared; holder: SnapshotHolder | undefined }> {
   const { task, config, table, signal, source: target } = options;
   const { id, generation } = task;
-  if (config.types.incremental) {
-    const { prepared } = await preparePublicationAndSlot({
-      table,
-      source,
-      target,
-      task: id,
-      generation,
-      tables,
-      signal,
-      ...(holder ? { useSnapshot: (snapshot: string) => holder.import(snapshot) } : {}),
-    });
-    return prepared;
+  let holder: SnapshotHolder | undefined;
+  const hold = async (snapshot?: string): Promise<void> => {
+    if (full.length === 0) return;
+    const heaps = [...(await readHeaps(source, full)).values()].flat();
+    const slot = snapshot === undefined ? undefined : { snapshot, now: source };
+    holder = await SnapshotHolder.open(target, `pgtwin ${id} snapshot`, heaps, slot);
+  };
+  try {
+    if (config.types.incremental) {
+      const made = { table, source, target, task: id, generation, tables, signal, useSnapshot: hold };
+      const { prepared } = await preparePublicationAndSlot(made);
+      if (!holder) await hold();
+      return { prepared, holder };
+    }
+    const identity = await identifySystem(target, `pgtwin ${id}`);
+    const at = options.clock.now().toISOString();
+    await savePrepared(table, id, { generation, slot: null, ...identity, consistentPoint: null, at }, tables);
+    await hold();
+    return { prepared: (await readPrepared(table, id))!, holder };
+  } catch (error) {
+    await holder?.close();
+    throw error;
   }
-  const identity = await identifySystem(target, `pgtwin ${id}`);
-  const at = options.clock.now().toISOString();
-  await savePrepared(table, id, { generation, slot: null, ...identity, consistentPoint: null, at }, tables);
-  return (await readPrepared(table, id))!;
 }
 
 const notStarted: readonly string[] = ['NotConfigured', 'Prechecking', 'PrecheckFailed', 'PrecheckPassed'];

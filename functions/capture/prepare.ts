@@ -131,7 +131,9 @@ export async function preparePublicationAndSlot(options: {
   let made: NewSlot | undefined;
   if ((await readSlot(source, slot)) === undefined) {
     await source.query(slotXminSql, [task]);
-    made = await createSlot(target, { slot, application, signal, use: options.useSnapshot });
+    const { useSnapshot } = options;
+    const use = useSnapshot && ((snapshot: string) => orDropSlot(source, slot, useSnapshot(snapshot)));
+    made = await createSlot(target, { slot, application, signal, use });
   }
   if (!made) {
     const there = await readSlot(source, slot);
@@ -143,6 +145,14 @@ export async function preparePublicationAndSlot(options: {
   await savePrepared(table, task, { generation, slot, ...identity, consistentPoint, at }, tables);
   const prepared = await readPrepared(table, task);
   return { prepared: prepared!, fresh: made !== undefined };
+}
+
+/** A slot whose snapshot could not be used is made anew: what it has may not fit what will be copied. */
+async function orDropSlot(source: Queryable, slot: string, used: Promise<void>): Promise<void> {
+  await used.catch(async (error: unknown) => {
+    await dropSlot(source, slot);
+    throw error;
+  });
 }
 
 // Before the slot: what has ended now has ended when the slot is made, also if we crash before we could note it.

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import { connect, type Target } from '../../shared/postgres/connect.ts';
+import { connect, type Queryable, type Target } from '../../shared/postgres/connect.ts';
 import { literal, qualified } from '../../shared/postgres/ident.ts';
 import { translate } from '../../shared/postgres/sqlstate.ts';
 import type { TableName } from '../../shared/task/schema.ts';
@@ -38,13 +38,16 @@ export class SnapshotHolder {
   }
 
   /**
-   * Locks the tables; the snapshot is taken later, by `import` or `export`. The locks come first: what is locked can
-   * not change its shape between the slot's snapshot and the copy.
+   * Takes over the snapshot that the slot's session exports at this moment, then locks the tables: making a slot waits
+   * for all transactions that write, and one of them may wait for our locks. What may have been changed in between is
+   * looked for afterwards: the snapshot would show a table that was truncated or rewritten as empty. Without a snapshot
+   * one is taken behind the locks.
    */
   static async open(
     source: Target,
     application: string,
     tables: readonly TableName[],
+    slot?: { readonly snapshot: string; readonly now: Queryable },
   ): Promise<SnapshotHolder> {
     const client = await connect(source, { application, settings: { statement_timeout: '0' } });
     try {
@@ -52,24 +55,22 @@ export class SnapshotHolder {
       const most = await roomForLocks(client);
       const locked = tables.slice(0, most);
       await client.query(/* sql */ `begin isolation level repeatable read read only`);
+      if (slot) await client.query(/* sql */ `set transaction snapshot ${literal(slot.snapshot)}`);
       await client.query(/* sql */ `set local lock_timeout = ${LOCK_MS}`);
       for (let n = 0; n < locked.length; n += LIST) {
         const names = locked.slice(n, n + LIST).map((t) => `only ${qualified(t.schema, t.name)}`);
         await client.query(/* sql */ `lock table ${names.join(', ')} in access share mode`);
       }
+      if (slot) await refuseChanged(client, slot.now, locked);
       return new SnapshotHolder(client, tables.length - locked.length);
     } catch (error) {
       await client.end().catch(() => {});
+      if (error instanceof PgtwinError) throw error;
       throw translate(error, { host: source.host, port: source.port });
     }
   }
 
-  /** Takes over a snapshot that another session exports at this moment (the slot's). */
-  async import(snapshot: string): Promise<void> {
-    await this.#client.query(/* sql */ `set transaction snapshot ${literal(snapshot)}`);
-  }
-
-  /** Gives the snapshot's name for workers; without `import` before, it is one of now. */
+  /** Gives the snapshot's name for workers; without the slot's it is one of now. */
   async export(): Promise<string> {
     const { rows } = await this.#client.query<{ name: string }>(
       /* sql */ `select pg_export_snapshot() as name`,
@@ -91,6 +92,35 @@ export class SnapshotHolder {
     this.#closing = true;
     await this.#client.end().catch(() => {});
   }
+}
+
+const shapesSql = /* sql */ `
+  select format('%I.%I', n.nspname, c.relname) as name,
+         concat_ws(' ', c.oid, c.relfilenode, string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod), ',' order by a.attnum)) as shape
+    from unnest($1::text[], $2::text[]) asked(schema, name)
+    join pg_catalog.pg_namespace n on n.nspname = asked.schema
+    join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = asked.name
+    left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+   group by n.nspname, c.relname, c.oid, c.relfilenode`;
+
+/** Throws if a table that is locked now is not as the snapshot has it: the copy is tried again, with a new slot. */
+async function refuseChanged(
+  snapshot: Queryable,
+  now: Queryable,
+  tables: readonly TableName[],
+): Promise<void> {
+  const names = [tables.map((t) => t.schema), tables.map((t) => t.name)];
+  const read = async (client: Queryable): Promise<Map<string, string>> => {
+    const { rows } = await client.query<{ name: string; shape: string }>(shapesSql, names);
+    return new Map(rows.map(({ name, shape }) => [name, shape]));
+  };
+  const [then, current] = [await read(snapshot), await read(now)];
+  const changed = [...current.keys()].filter((name) => then.get(name) !== current.get(name));
+  if (changed.length > 0)
+    throw new PgtwinError('copy-failed', {
+      detail: `While the copy began, ${changed[0]} was truncated or altered.`,
+      table: changed[0],
+    });
 }
 
 /** A setting of 17 and newer, which older servers refuse by name. */
