@@ -8,6 +8,15 @@ import type { World } from './world.ts';
 const output = join(import.meta.dirname, '../output');
 const SHOWN = 5;
 
+/** What was logged, in a folder that is kept. */
+export function keepLog(name: string, lines: readonly string[], print: (line: string) => void): string {
+  const folder = join(output, name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'log.jsonl'), `${lines.join('\n')}\n`);
+  print(`kept in ${folder}`);
+  return folder;
+}
+
 /** Keeps all that tells why a run failed, and says the most important of it. */
 export async function keepFailure(options: {
   readonly world: World;
@@ -18,14 +27,11 @@ export async function keepFailure(options: {
   readonly print: (line: string) => void;
 }): Promise<void> {
   const { world, name, faults, lines, verdict, print } = options;
-  const folder = join(output, name);
-  mkdirSync(folder, { recursive: true });
+  const folder = keepLog(name, lines, print);
   const keep = (file: string, content: readonly string[]): void =>
     writeFileSync(join(folder, file), `${content.join('\n')}\n`);
   keep('faults.txt', faults);
-  keep('log.jsonl', lines);
   keep('verdict.json', [JSON.stringify(verdict ?? null, null, 2)]);
-  print(`kept in ${folder}`);
   const sides = [world.twin.a, world.twin.b];
   const controls = (await Promise.all(sides.map(controlsOf))).flat();
   const conflicts = await world.twin.conflicts();

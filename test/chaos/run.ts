@@ -2,11 +2,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Faults } from './faults.ts';
 import { keepHistory } from './history.ts';
 import type { ChaosOptions } from './options.ts';
-import { complaints, keepFailure } from './report.ts';
+import { complaints, keepFailure, keepLog } from './report.ts';
 import { describe, isChosen, scheduleOf, setupOf } from './schedule.ts';
 import { judge, type Verdict, waitForQuiet } from './verdict.ts';
 import { openWorld } from './world.ts';
-import { startWriters } from './writers.ts';
+import { openWriters } from './writers.ts';
 
 /** The last line of a run. */
 export type ChaosResult = {
@@ -31,10 +31,20 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
   print(`seed ${seed}, ${seconds} s, policy ${policy}, ${JSON.stringify(setup)}`);
   for (const fault of faults) print(`fault ${describe(fault)}`);
   const lines: string[] = [];
-  await using world = await openWorld(options, setup, (line) => lines.push(line));
+  const writers = openWriters(seed);
+  const name = `chaos-${seed}-${policy}-${new Date().toISOString().replaceAll(/[:.]/g, '')}`;
+  await using world = await openWorld(options, setup, {
+    onLine: (line) => lines.push(line),
+    onStart: (url) => writers.begin('a', url),
+  }).catch(async (error: unknown) => {
+    keepLog(name, lines, print);
+    await writers.stop();
+    throw error;
+  });
   for (const side of [world.twin.a, world.twin.b]) await keepHistory(side.superuserUrl);
 
-  const writers = startWriters(seed, { a: world.twin.a.url, b: world.twin.b.url });
+  writers.copied();
+  writers.begin('b', world.twin.b.url);
   let verdict: Verdict | undefined;
   let failure: unknown;
   const started = performance.now();
@@ -63,7 +73,6 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
   const deadLetters = verdict?.deadLetters ?? 0;
   if (!converged || lost > 0 || deadLetters > 0) {
     if (failure) print(String((failure as Error).stack ?? failure));
-    const name = `chaos-${seed}-${policy}-${new Date().toISOString().replaceAll(/[:.]/g, '')}`;
     await keepFailure({ world, name, faults: faults.map(describe), lines, verdict, print }).catch(
       (error: unknown) => print(`not all could be kept: ${String(error)}`),
     );

@@ -37,8 +37,13 @@ const settings = {
 export async function openWorld(
   options: ChaosOptions,
   setup: Setup,
-  onLine: (line: string) => void,
+  hooks: {
+    readonly onLine: (line: string) => void;
+    /** The forward task is about to be started: what is written on side a from now on meets the copy. */
+    readonly onStart: (url: string) => void;
+  },
 ): Promise<World> {
+  const { onLine } = hooks;
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'pgtwin-chaos-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -66,15 +71,27 @@ export async function openWorld(
 
   const { account, arbiter, onDeleted, synchronousCommit } = setup;
   const config = { conflictPolicy: options.policy, onDeleted, synchronousCommit };
-  const twin = await openTwin(on, {
-    schema,
-    account,
-    arbiter,
-    forward: config,
-    reverse: config,
-    servers: { a, b },
-    through: { a: (url) => proxies.a.through(url), b: (url) => proxies.b.through(url) },
-  });
+  const direct = { a: '', b: '' };
+  const through = (side: Side) => (url: string) => {
+    direct[side] = url;
+    return proxies[side].through(url);
+  };
+  const call: TestPlatform['call'] = (method, path, body) => {
+    if (path.endsWith('/tasks/forward/start')) hooks.onStart(direct.a);
+    return on.call(method, path, body);
+  };
+  const twin = await openTwin(
+    { call },
+    {
+      schema,
+      account,
+      arbiter,
+      forward: config,
+      reverse: config,
+      servers: { a, b },
+      through: { a: through('a'), b: through('b') },
+    },
+  );
   const owned = stack.move();
   return {
     servers: { a, b },

@@ -5,6 +5,10 @@ import { type Random, randomOf } from '../model/random.ts';
 import { hotTransaction, ledgerTransaction, type Side, type Transaction } from './transactions.ts';
 
 export type Writers = {
+  /** From now on there are writes on this side. */
+  begin(side: Side, url: string): void;
+  /** The copy is over: from now on tables are truncated, too (a copy would be held up by it again and again). */
+  copied(): void;
   /** Transactions that were committed, as far as their writers know. */
   readonly committed: number;
   /** Numbers of the ledger rows whose commit was acknowledged. */
@@ -15,31 +19,41 @@ export type Writers = {
 const HOT_WRITERS = 2;
 
 /** Each writer has a sequence of its own, by the seed; how far it comes is the machine's. */
-export function startWriters(seed: number, urls: Readonly<Record<Side, string>>): Writers {
+export function openWriters(seed: number): Writers {
   const stopping = new AbortController();
   const acknowledged: Record<Side, number[]> = { a: [], b: [] };
+  const running: Promise<void>[] = [];
   let committed = 0;
-  const running = (['a', 'b'] as const).flatMap((side, index) => {
-    const writer = (number: number, make: typeof hotTransaction, wrote: (n: number) => void) => {
-      const random = randomOf(seed * 1_000 + index * 100 + number);
-      return write(urls[side], random, (n) => make(random, side, n), wrote, stopping.signal);
-    };
-    const hot = Array.from({ length: HOT_WRITERS }, (_, number) =>
-      writer(
-        number,
-        (random, of, n) => hotTransaction(random, of, n * HOT_WRITERS + number),
-        () => {
-          committed += 1;
-        },
-      ),
-    );
-    const ledger = writer(50, ledgerTransaction, (n) => {
+  const state = { copied: false };
+  const start = (
+    number: number,
+    [side, url]: readonly [Side, string],
+    make: (random: Random, n: number) => Transaction,
+    wrote: (n: number) => void = () => {},
+  ): void => {
+    const random = randomOf(seed * 1_000 + (side === 'a' ? 0 : 100) + number);
+    const noted = (n: number): void => {
       committed += 1;
-      acknowledged[side].push(n);
-    });
-    return [...hot, ledger];
-  });
+      wrote(n);
+    };
+    const next = (n: number): Transaction => {
+      const transaction = make(random, n);
+      return state.copied || !/^truncate/.test(transaction.statements[0]!)
+        ? transaction
+        : { ...transaction, statements: ['select'] };
+    };
+    running.push(write(url, next, noted, stopping.signal));
+  };
   return {
+    begin(side, url) {
+      for (let number = 0; number < HOT_WRITERS; number++)
+        start(number, [side, url], (random, n) => hotTransaction(random, side, n * HOT_WRITERS + number));
+      const make = (random: Random, n: number): Transaction => ledgerTransaction(random, side, n);
+      start(50, [side, url], make, (n) => acknowledged[side].push(n));
+    },
+    copied() {
+      state.copied = true;
+    },
     get committed() {
       return committed;
     },
@@ -56,7 +70,6 @@ const refused = /^(23505|40P01|40001|55P03|57014)$/;
 
 async function write(
   url: string,
-  _random: Random,
   make: (n: number) => Transaction,
   wrote: (n: number) => void,
   signal: AbortSignal,
