@@ -37,6 +37,8 @@ const settings = {
   enable_mergejoin: 'off',
   enable_bitmapscan: 'off',
   jit: 'off',
+  // The rows of a statement are held and sorted there without temporary files.
+  work_mem: '64MB',
   lock_timeout: '20000',
   statement_timeout: '600000',
   idle_in_transaction_session_timeout: '120000',
