@@ -10,7 +10,7 @@ import {
   publicationName,
   slotName,
 } from '../../shared/postgres/names.ts';
-import { translate } from '../../shared/postgres/sqlstate.ts';
+import { codeOf, isTransient, sqlstate, translate } from '../../shared/postgres/sqlstate.ts';
 import type { BlobStore, Delivery } from '../../shared/task/ports.ts';
 import { removeAll } from '../../shared/task/prepared.ts';
 import {
@@ -142,6 +142,23 @@ export async function releaseTask(options: {
   return left;
 }
 
+const TRIES = 5;
+
+/**
+ * The opposite task is often released at the same moment: what one drops the other may just be looking at, which
+ * PostgreSQL answers with a deadlock, or with an internal error ("cache lookup failed for publication").
+ */
+async function dropPatiently(client: pg.Client, drop: Step['drop']): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await drop(client);
+      return;
+    } catch (error) {
+      if (tries === TRIES || !(isTransient(error) || codeOf(error) === sqlstate.internalError)) throw error;
+    }
+  }
+}
+
 async function dropOn(
   side: Side,
   target: () => Promise<Target>,
@@ -154,7 +171,7 @@ async function dropOn(
     await withClient(await target(), { application: `pgtwin ${task} release`, settings }, async (client) => {
       for (const { what, sql, drop } of steps) {
         try {
-          await drop(client);
+          await dropPatiently(client, drop);
         } catch (error) {
           left.push({ side, what, sql, reason: translate(error).message });
         }

@@ -18,6 +18,7 @@ export const sqlstate = {
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   queryCanceled: '57014',
+  internalError: 'XX000',
 } as const;
 
 const loginStates = new Set(['28P01', '28000', '3D000']);
