@@ -132,9 +132,9 @@ async function applyPortion(messages: readonly Message[], options: BatchOptions)
 
 type Piece = { readonly from: number; readonly to: number; readonly mode: Mode };
 
-/** Halves, until one source transaction is alone: that one is replayed change by change. */
-function smaller({ from, to }: Piece): Piece[] {
-  if (to - from <= 1) return [{ from, to, mode: 'exact' }];
+/** Halves, until one source transaction is alone: that one is replayed change by change, at last strictly. */
+function smaller({ from, to, mode }: Piece): Piece[] {
+  if (to - from <= 1) return [{ from, to, mode: mode === 'sets' ? 'exact' : 'strict' }];
   const middle = (from + to) >> 1;
   return [
     { from, to: middle, mode: 'sets' },
@@ -235,7 +235,7 @@ async function attempt(
       });
     } catch (error) {
       if (error instanceof TaskStopped) throw await recordStop(options, error);
-      if (mode === 'sets' && (error instanceof NeedsExact || isConstraint(error))) return 'split';
+      if (mode !== 'strict' && (error instanceof NeedsExact || isConstraint(error))) return 'split';
       if (tries < TRIES && (isTransient(error) || isConstraint(error) || isOriginBusy(error))) {
         log.warn('apply transaction is tried again', { tries, code: codeOf(error) });
         if (isOriginBusy(error)) await pause(tries * ORIGIN_MS);
@@ -304,12 +304,12 @@ async function recordStop({ session, settings }: BatchOptions, stopped: TaskStop
 /** A transaction in several stored parts: one destination transaction, part by part, so that memory stays bounded. */
 async function applyParts(message: Message, options: BatchOptions): Promise<BatchResult> {
   const { session } = options;
-  for (const mode of ['sets', 'exact'] as const) {
+  for (const mode of ['sets', 'exact', 'strict'] as const) {
     try {
       return await inTransaction(session, () => writeParts(message, options, mode));
     } catch (error) {
       if (error instanceof TaskStopped) throw await recordStop(options, error);
-      if (mode === 'sets' && (error instanceof NeedsExact || isConstraint(error))) continue;
+      if (mode !== 'strict' && (error instanceof NeedsExact || isConstraint(error))) continue;
       throw isConstraint(error) ? refusedBy(error) : translate(error);
     }
   }

@@ -17,6 +17,7 @@ import { isUnseen, isUnsure, type Seen } from '../../shared/conflict/seen.ts';
 import type { Change, Local, SourceFacts, Step, Steps } from '../../shared/conflict/steps.ts';
 import { hasXid, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
 import type { OpenControl } from './control-rows.ts';
+import type { DeferredUniques } from './deferrable.ts';
 import { deleteRow, insertRow, type LockedRow, lockCollision, lockRow, updateRow } from './rows.ts';
 import type { Session } from './session.ts';
 import type { ApplyTable } from './tables.ts';
@@ -88,6 +89,8 @@ export type PullChange = { readonly do: 'close' | 'skipped'; readonly table: App
 
 export type ExactOptions = {
   readonly session: Session;
+  /** Takes what is written, for deferrable constraints are looked at later; undefined: every change is decided on them. */
+  readonly deferred: DeferredUniques | undefined;
   readonly role: (table: ApplyTable) => Role;
   readonly settings: (table: ApplyTable, source: SourceFacts) => Settings;
   /** This side and the other. */
@@ -125,12 +128,13 @@ export class ExactExecutor {
 
   #stepsOf({ change, table, source, first }: ExactChange): Steps {
     const role = this.#o.role(table);
-    if (role === 'follower') return follow(change, table.table);
+    const core = this.#o.deferred ? table.immediate : table.table;
+    if (role === 'follower') return follow(change, core);
     // A conflict over a key change is logged under its new key.
     const keys = change.op === 'move' ? [change.key, change.to] : [change.key];
     const choice = this.#o.choice(first, source.position, table, keys);
     const context = {
-      table: table.table,
+      table: core,
       settings: this.#o.settings(table, source),
       source,
       choice,
@@ -149,10 +153,12 @@ export class ExactExecutor {
           : this.#readUnique(exact, step.unique, step.values);
       case 'insert':
         await insertRow(session, table, step.row);
+        this.#o.deferred?.addRow(table, step.row);
         this.#wrote(table, keyOf(table.table, step.row), source);
         return;
       case 'update':
         await updateRow(session, table, step.key, step.row);
+        this.#o.deferred?.addRow(table, step.row);
         this.#wrote(table, table.key.map((k, i) => step.row[k] ?? step.key[i]!) as Key, source);
         return;
       case 'delete':

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { Unique } from '../../shared/conflict/rows.ts';
 import { unseenSql } from '../../shared/conflict/seen.ts';
 import { mark } from '../../shared/postgres/pgoutput.ts';
 import { type NetRow, type NetTable, refsOf } from './net-change.ts';
@@ -156,18 +155,6 @@ export function sqlOf(s: SetStatement, guard: boolean): string {
 export function leftoverSql(s: SetStatement): string {
   return /* sql */ `select s.n::int from ${rowSource(s, { ordinality: true })} left join ${s.table.target} t on ${joinOn(s, s.table.key)}
                      where t.xmin is distinct from pg_current_xact_id()::xid`;
-}
-
-/** Whether a row of an INSERT or UPDATE has got a unique value that another row has too. */
-export function collidingSql(s: SetStatement, unique: Unique): string {
-  const list = (prefix: string): string => `(${columnList(s.table, s.table.key, prefix)})`;
-  const equal = unique.nullsEqual ? 'is not distinct from' : '=';
-  const same = unique.columns.map((c) => {
-    const column = columnList(s.table, [c]);
-    return `o.${column} ${equal} t.${column}`;
-  });
-  return /* sql */ `select from ${rowSource(s)} join ${s.table.target} t on ${joinOn(s, s.table.key)}
-                      join ${s.table.target} o on ${same.join(' and ')} where ${list('o.')} <> ${list('t.')} limit 1`;
 }
 
 /** Statements that are kept prepared; each may hold some ten kilobytes at the server. */

@@ -44,8 +44,12 @@ export type ApplyTable = {
   readonly uniques: readonly Unique[];
   /** Those of them with expressions or a condition: when rows collide is for PostgreSQL to say. */
   readonly special: ReadonlyMap<Unique, SpecialUnique>;
+  /** Those of them that are deferrable constraints. */
+  readonly deferrable: readonly Unique[];
   /** As the conflict core takes it. */
   readonly table: Table;
+  /** The same without deferrable constraints. */
+  readonly immediate: Table;
 };
 
 // The base type of a domain, however deep, is found by walking pg_type.
@@ -154,6 +158,7 @@ export async function readApplyTable(
   const names = relation.columns.map((c) => c.name);
   const isKey = (list: readonly string[]) => list.length === key.length && list.every((c) => key.includes(c));
   const uniques: Unique[] = [];
+  const deferrable: Unique[] = [];
   const special = new Map<Unique, SpecialUnique>();
   for (const i of indexes.rows) {
     const compared = i.special ? i.used : i.columns;
@@ -164,6 +169,7 @@ export async function readApplyTable(
       nullsEqual: i.special || i.nulls_equal,
     };
     uniques.push(unique);
+    if (i.deferrable) deferrable.push(unique);
     const { expressions, predicate, nulls_equal: nullsEqual } = i;
     if (i.special) special.set(unique, { expressions, predicate, nullsEqual });
   }
@@ -183,7 +189,14 @@ export async function readApplyTable(
     hasTriggers: there.rows[0]!.triggers,
     uniques,
     special,
+    deferrable,
     table: { name, columns: names, key: keyIndexes, uniques },
+    immediate: {
+      name,
+      columns: names,
+      key: keyIndexes,
+      uniques: uniques.filter((unique) => !deferrable.includes(unique)),
+    },
   };
 }
 

@@ -22,7 +22,7 @@ import {
   readOpenControls,
   rowHere,
 } from './control-rows.ts';
-import { haveCollided, lockUnchecked, withConstraints } from './deferrable.ts';
+import { DeferredUniques, lockUnchecked, withConstraints } from './deferrable.ts';
 import { type ChoiceOf, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
 import { keyString, type NetRow, type NetTable, netChanges, refsOf, withKeyOf } from './net-change.ts';
 import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf } from './plan.ts';
@@ -50,8 +50,11 @@ export type ApplySettings = {
   readonly wants: (table: ApplyTable, kind: number) => boolean;
 };
 
-/** How the rows of a batch are written: by sets, or each original change by itself. */
-export type Mode = 'sets' | 'exact';
+/**
+ * How the rows of a batch are written: by sets, or each original change by itself; `strict` is the latter with
+ * deferrable unique constraints looked at by every change.
+ */
+export type Mode = 'sets' | 'exact' | 'strict';
 
 /** A set-based statement met rows whose state can't be told any more: the batch is to be replayed exactly. */
 export class NeedsExact extends Error {}
@@ -71,6 +74,7 @@ export class BatchWriter {
   readonly #published: boolean;
   #open: ReadonlyMap<string, ReadonlyMap<string, readonly OpenControl[]>> = new Map();
   #executor: ExactExecutor | undefined;
+  #deferred: DeferredUniques | undefined;
   #seen: Seen;
   #tables = new Map<Relation, ApplyTable>();
   #userChanges = 0;
@@ -154,7 +158,9 @@ export class BatchWriter {
   ): Promise<void> {
     const { client } = this.#session;
     await this.#prepareTables(decoded, transactions);
-    const executor = await this.#exact();
+    const executor = await this.#exact(mode);
+    if (mode === 'exact' && [...this.#tables.values()].some((table) => table.deferrable.length > 0))
+      await client.query(/* sql */ `set constraints all deferred`);
     if (this.#session.origin)
       await client.query(/* sql */ `select pg_replication_origin_session_setup($1)`, [this.#session.origin]);
     if (mode === 'sets') await this.#writeSets(decoded, transactions, seenBy, executor);
@@ -169,6 +175,7 @@ export class BatchWriter {
   async finish(ownFloor: bigint): Promise<void> {
     const executor = this.#executor;
     if (!executor) return;
+    if (await this.#deferred?.areViolated()) throw new NeedsExact();
     const { opposite, here } = this.#settings;
     await writeControls(this.#session, opposite, here, executor.controls);
     await logConflicts(this.#session, executor.conflicts, this.#settings.log);
@@ -182,8 +189,9 @@ export class BatchWriter {
     if (this.#open.size > 0) await cleanControls(client, this.#settings.opposite, ownFloor, arbiter);
   }
 
-  async #exact(): Promise<ExactExecutor> {
+  async #exact(mode: Mode): Promise<ExactExecutor> {
     if (this.#executor) return this.#executor;
+    this.#deferred = mode === 'strict' ? undefined : new DeferredUniques(this.#session);
     const { opposite, here, there, settings, choice } = this.#settings;
     if (this.#published) {
       const { client, ownXids } = this.#session;
@@ -192,6 +200,7 @@ export class BatchWriter {
     }
     this.#executor = new ExactExecutor({
       session: this.#session,
+      deferred: this.#deferred,
       role: (table) => this.#role(table),
       settings,
       here,
@@ -267,11 +276,9 @@ export class BatchWriter {
   ): Promise<void> {
     const guarded = this.#role(net.table) !== 'alone';
     const left: NetRow[] = executor.hasOpen ? takeOpen(decoded, net, executor) : [];
-    const statements = planTable(decoded.bytes, net);
-    for (const statement of statements)
+    for (const statement of planTable(decoded.bytes, net))
       for (const row of await this.#runSet(statement, guarded && statement.op !== 'insert' ? guard : []))
         left.push(row);
-    if (await haveCollided(this.#session, net.table, statements)) throw new NeedsExact();
     if (left.length === 0) return;
     // Those that did not go as planned, one by one, in the order of their first change.
     for (const row of [...new Set(left)].sort((a, b) => a.first - b.first))
@@ -303,6 +310,7 @@ export class BatchWriter {
         types: { getTypeParser: () => (value: string) => value },
       }),
     );
+    this.#deferred?.addSet(s);
     if (result.rowCount === s.rows.length) return [];
     if (s.op === 'delete') {
       const gone = new Set((result.rows as unknown as string[][]).map(([n]) => Number(n)));

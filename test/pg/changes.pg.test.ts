@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openPlatform, openTwin, type TestPlatform } from '../support/twin.ts';
-import { holdApply, inAllWays } from '../support/ways.ts';
+import { holdApply, inAllWays, MANY_STEPS_MS } from '../support/ways.ts';
 
 let on: TestPlatform;
 beforeAll(async () => {
@@ -12,7 +12,7 @@ afterAll(async () => {
 
 const big = (letter: string | number, length = 5000) => `repeat('${letter}', ${length})`;
 
-test('large values that did not change are not sent, and not lost', async () => {
+test('large values that did not change are not sent, and not lost', { timeout: MANY_STEPS_MS }, async () => {
   const columns = 'one text, two text, n int not null default 0';
   const external = ['item', 'whole', 'indexed']
     .map((t) => `alter table ${t} alter one set storage external, alter two set storage external;`)
@@ -74,7 +74,9 @@ test('large values that did not change are not sent, and not lost', async () => 
   );
 });
 
-test('keys change: one, chains, swaps, and keys that are used again', async () => {
+test('keys change: one, chains, swaps, and keys that are used again', {
+  timeout: MANY_STEPS_MS,
+}, async () => {
   const t = 'item';
   await inAllWays(
     on,
@@ -138,7 +140,9 @@ test('keys change: one, chains, swaps, and keys that are used again', async () =
   );
 });
 
-test('unique values change hands: in one transaction, in several, in one statement', async () => {
+test('unique values change hands: in one transaction, in several, in one statement', {
+  timeout: MANY_STEPS_MS,
+}, async () => {
   await inAllWays(
     on,
     `create table item (id int primary key, n int unique, t text);
@@ -165,7 +169,9 @@ test('unique values change hands: in one transaction, in several, in one stateme
         `update item set n = 4 where id = 3`,
       ],
       ['update item set n = n + 1 where id between 5 and 10'],
-
+      ['update later set n = n + 1'],
+      ['update later set n = 12 - n'],
+      ['update latest set n = 2 where id = 1; update latest set n = 1 where id = 2'],
       ['update latest set n = n + 1; update latest set m = 1', 'update latest set n = n - 1, m = 2'],
       ['delete from item where id = 1; insert into item select 20, n, t from item where id = 2 and false'],
       [
@@ -207,7 +213,9 @@ test('unique values change hands: in one transaction, in several, in one stateme
   );
 });
 
-test('identities of every kind: an index, whole rows, keys whose equal values print differently', async () => {
+test('identities of every kind: an index, whole rows, keys whose equal values print differently', {
+  timeout: MANY_STEPS_MS,
+}, async () => {
   await inAllWays(
     on,
     `create table indexed (a int not null, b text not null, n int, unique (b, a)); alter table indexed replica identity using index indexed_b_a_key;
@@ -287,7 +295,9 @@ test('identities of every kind: an index, whole rows, keys whose equal values pr
   );
 });
 
-test('TRUNCATE: of one table and several, with CASCADE, before and behind other changes', async () => {
+test('TRUNCATE: of one table and several, with CASCADE, before and behind other changes', {
+  timeout: MANY_STEPS_MS,
+}, async () => {
   await inAllWays(
     on,
     `create table parent (id int primary key, n int);
@@ -323,7 +333,7 @@ test('TRUNCATE: of one table and several, with CASCADE, before and behind other 
   );
 });
 
-test('identity and generated columns', async () => {
+test('identity and generated columns', { timeout: MANY_STEPS_MS }, async () => {
   await inAllWays(
     on,
     `create table always (id int generated always as identity primary key, n int, doubled int generated always as (n * 2) stored, one text);
@@ -372,7 +382,7 @@ test('identity and generated columns', async () => {
   );
 });
 
-test('partitioned tables and tables that inherit', async () => {
+test('partitioned tables and tables that inherit', { timeout: MANY_STEPS_MS }, async () => {
   await inAllWays(
     on,
     `create table measure (id int, day date, v int, big text, primary key (id, day)) partition by range (day);
@@ -417,7 +427,9 @@ test('partitioned tables and tables that inherit', async () => {
   );
 });
 
-test('transactions over several tables, foreign keys, savepoints, many columns, nothing at all', async () => {
+test('transactions over several tables, foreign keys, savepoints, many columns, nothing at all', {
+  timeout: MANY_STEPS_MS,
+}, async () => {
   const many = Array.from({ length: 300 }, (_, i) => `column_number_${i} text`).join(', ');
   const set = (from: number, to: number, value: string) =>
     Array.from({ length: to - from }, (_, i) => `column_number_${from + i} = ${value}`).join(', ');
@@ -576,4 +588,24 @@ test('a replica identity that no longer has the key stops the task, by name', as
   });
   await twin.a.query('alter table item replica identity default');
   expect(await twin.b.rows('select count(*)::int as n from item')).toEqual([{ n: 5 }]);
+});
+
+test('both sides take one value of a deferrable unique constraint: one row wins on both', async () => {
+  await using twin = await openTwin(on, {
+    schema: `create table later (id int primary key, n int, constraint later_n unique (n) deferrable initially deferred);
+      create table latest (id int primary key, n int, constraint latest_n unique (n) deferrable);
+      insert into latest values (10, 10), (20, 20);`,
+  });
+  const release = await holdApply(twin);
+  await twin.a.query('insert into later values (1, 5); update latest set n = 30 where id = 10');
+  await twin.b.query('insert into later values (2, 5); update latest set n = 30 where id = 20');
+  await release();
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+  for (const side of [twin.a, twin.b])
+    expect(
+      await side.rows(
+        `select (select count(*)::int from later where n = 5) as later, (select count(*)::int from latest where n = 30) as latest`,
+      ),
+    ).toEqual([{ later: 1, latest: 1 }]);
 });

@@ -12,6 +12,9 @@ type Way = (typeof ways)[number];
 /** Transactions (each as SQL without begin and commit) after which the two databases must be equal. */
 export type StepOfWays = readonly string[];
 
+/** Time for a test of many steps: 20 s, and much more where a machine is busy. */
+export const MANY_STEPS_MS = 400_000;
+
 /** A unique value is passed on between two rows, as no set of rows can be written. */
 const swap = `update swap set n = 3 where n = 1; update swap set n = 1 where n = 2; update swap set n = 2 where n = 3;`;
 const swapTable = `create table swap (id int primary key, n int unique); insert into swap values (1, 1), (2, 2);`;
