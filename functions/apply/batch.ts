@@ -6,7 +6,7 @@ import { codeOf, isTransient, sqlstate, translate } from '../../shared/postgres/
 import {
   type DecodedChanges,
   type DecodedTransaction,
-  joinDecoded,
+  decodeTogether,
   RecordDecoder,
 } from '../../shared/stream/decode.ts';
 import { decompress, inlineRecords, type Message, type MessageHeader } from '../../shared/stream/message.ts';
@@ -36,7 +36,6 @@ export type BatchOptions = {
 /** Whole transactions of admitted messages, decoded: what one destination transaction may hold. */
 type Unit = {
   readonly header: MessageHeader;
-  readonly decoded: DecodedChanges;
   readonly transactions: readonly DecodedTransaction[];
 };
 
@@ -110,8 +109,7 @@ function portions(messages: readonly Message[]): Message[][] {
 }
 
 async function applyPortion(messages: readonly Message[], options: BatchOptions): Promise<BatchResult> {
-  const units = await Promise.all(messages.map((m) => decodeWhole(m, options.blobs)));
-  const decoded = joinDecoded(units.map((u) => u.decoded));
+  const { units, decoded } = await decodeWhole(messages, options.blobs);
   // Each message starts with a state of its own; what its records add holds from there on.
   const seen = units.flatMap((u) => seenStates(parseSeen(u.header.seen), u.transactions));
   const result = { transactions: 0, changes: 0, conflicts: 0, gap: false };
@@ -142,14 +140,22 @@ function smaller({ from, to, mode }: Piece): Piece[] {
   ];
 }
 
-async function decodeWhole(message: Message, blobs: BlobStore): Promise<Unit> {
-  const [stored] = message.header.parts ?? [];
-  const records = stored ? decompress(await blobs.get(stored.key)) : inlineRecords(message);
-  const decoded = new RecordDecoder().decode(records);
-  const { transactions, last } = message.header;
-  if (decoded.transactions.length !== transactions || decoded.transactions.at(-1)?.position !== last)
-    throw new PgtwinError('message-malformed', { detail: 'A message does not hold what its header says.' });
-  return { header: message.header, decoded, transactions: decoded.transactions };
+async function decodeWhole(
+  messages: readonly Message[],
+  blobs: BlobStore,
+): Promise<{ units: readonly Unit[]; decoded: DecodedChanges }> {
+  const records = await Promise.all(
+    messages.map(async (message) => {
+      const [stored] = message.header.parts ?? [];
+      return stored ? decompress(await blobs.get(stored.key)) : inlineRecords(message);
+    }),
+  );
+  const { decoded, transactions } = decodeTogether(records);
+  const units = messages.map(({ header }, i) => ({ header, transactions: transactions[i]! }));
+  for (const { header, transactions: found } of units)
+    if (found.length !== header.transactions || found.at(-1)?.position !== header.last)
+      throw new PgtwinError('message-malformed', { detail: 'A message does not hold what its header says.' });
+  return { units, decoded };
 }
 
 type Admitted = {

@@ -130,10 +130,10 @@ function merge(
   }
 }
 
-/** Offsets of the kind bytes of a tuple's values. */
-export function refsOf(b: Uint8Array, at: number): number[] {
+/** Offsets of the kind bytes of a tuple's values; in `refs`, if it is given, which then holds nothing else. */
+export function refsOf(b: Uint8Array, at: number, refs: number[] = []): number[] {
   const count = (b[at]! << 8) | b[at + 1]!;
-  const refs = new Array<number>(count);
+  refs.length = count;
   let p = at + 2;
   for (let i = 0; i < count; i++) {
     refs[i] = p;

@@ -22,43 +22,33 @@ const ROWS = 100_000;
 export function planTable(bytes: Buffer, { table, rows }: NetTable): SetStatement[] {
   const deletes: NetRow[] = [];
   const inserts: NetRow[] = [];
-  const updates = new Map<string, { columns: number[]; rows: NetRow[]; refs: number[][] }>();
+  const updates = new Map<string, UpdateGroup>();
   for (const row of rows.values()) {
     if (row.op === 'delete' || row.op === 'replace') deletes.push(row);
     if (row.op === 'insert' || row.op === 'replace') inserts.push(row);
     if (row.op === 'update') addUpdate(bytes, table, updates, row);
   }
   const all = table.columns.map((_, i) => i);
+  const inChunks = (op: SetStatement['op'], columns: readonly number[], of: readonly NetRow[]) =>
+    chunks(of).map((part) => statement(op, table, columns, part, bytes));
   return [
-    ...chunks(deletes).map((part) =>
-      statement('delete', table, table.key, part, bytes, (row) => keyRefs(bytes, table, row)),
-    ),
+    ...inChunks('delete', table.key, deletes),
     // Where no column can be set nothing can have changed.
     ...(table.notUpdatable.size === all.length ? [] : [...updates.values()]).flatMap((group) =>
-      chunks(group.rows).map((part, n) =>
-        statement('update', table, group.columns, part, bytes, (_, i) =>
-          group.columns.map((c) => group.refs[n * ROWS + i]![c]!),
-        ),
-      ),
+      inChunks('update', group.columns, group.rows),
     ),
-    ...chunks(inserts).map((part) =>
-      statement('insert', table, all, part, bytes, (row) => row.refs ?? refsOf(bytes, row.at)),
-    ),
+    ...inChunks('insert', all, inserts),
   ];
 }
 
-const keyRefs = (bytes: Buffer, table: ApplyTable, row: NetRow): number[] => {
-  const refs = refsOf(bytes, row.op === 'replace' ? row.deleteAt : row.at);
-  return table.key.map((k) => refs[k]!);
-};
+/** Updates that set the same columns. */
+type UpdateGroup = { readonly columns: readonly number[]; readonly rows: NetRow[] };
 
-function addUpdate(
-  bytes: Buffer,
-  table: ApplyTable,
-  updates: Map<string, { columns: number[]; rows: NetRow[]; refs: number[][] }>,
-  row: NetRow,
-): void {
-  const refs = row.refs ?? refsOf(bytes, row.at);
+/** The offsets of a tuple that is being read; one array for all of them. */
+const scratch: number[] = [];
+
+function addUpdate(bytes: Buffer, table: ApplyTable, updates: Map<string, UpdateGroup>, row: NetRow): void {
+  const refs = row.refs ?? refsOf(bytes, row.at, scratch);
   let unsent = '';
   for (let c = 0; c < refs.length; c++) if (bytes[refs[c]!] === mark.unchanged) unsent += `${c},`;
   let group = updates.get(unsent);
@@ -66,11 +56,10 @@ function addUpdate(
     const set = refs.flatMap((ref, c) =>
       bytes[ref] === mark.unchanged || table.key.includes(c) || table.notUpdatable.has(c) ? [] : [c],
     );
-    group = { columns: [...table.key, ...table.fixed, ...set], rows: [], refs: [] };
+    group = { columns: [...table.key, ...table.fixed, ...set], rows: [] };
     updates.set(unsent, group);
   }
   group.rows.push(row);
-  group.refs.push(refs);
 }
 
 function statement(
@@ -79,14 +68,15 @@ function statement(
   columns: readonly number[],
   rows: readonly NetRow[],
   bytes: Buffer,
-  refs: (row: NetRow, index: number) => readonly number[],
 ): SetStatement {
   const arrays = columns.map((c) =>
     table.types[c]!.literal ? new LiteralArray() : new TextArray(rows.length * 16),
   );
-  for (let i = 0; i < rows.length; i++) {
-    const values = refs(rows[i]!, i);
-    for (let c = 0; c < arrays.length; c++) arrays[c]!.append(bytes, values[c]!);
+  for (const row of rows) {
+    // What a `replace` deletes is told by the old tuple.
+    const old = op === 'delete' && row.op === 'replace';
+    const refs = old ? refsOf(bytes, row.deleteAt, scratch) : (row.refs ?? refsOf(bytes, row.at, scratch));
+    for (let c = 0; c < arrays.length; c++) arrays[c]!.append(bytes, refs[columns[c]!]!);
   }
   return { op, table, columns, rows, parameters: arrays.map((a) => a.parameter()) };
 }

@@ -91,8 +91,12 @@ export class BatchWriter {
   /** What of this side counts as seen by a message's author, beyond what the message says. */
   seenFloor(seen: Seen): Seen {
     const { slotXmin } = this.#progress;
-    return slotXmin === undefined ? seen : withFloor(seen, slotXmin, slotXmin);
+    if (slotXmin === undefined) return seen;
+    // Most transactions of a message share one state.
+    if (this.#floored?.seen !== seen) this.#floored = { seen, raised: withFloor(seen, slotXmin, slotXmin) };
+    return this.#floored.raised;
   }
+  #floored: { readonly seen: Seen; readonly raised: Seen } | undefined;
 
   get conflicts(): readonly LoggedConflict[] {
     return this.#executor?.conflicts ?? [];
@@ -113,7 +117,7 @@ export class BatchWriter {
     whole?: { endLsn: string; changes: number };
   }): Promise<void> {
     const { decoded, transactions } = batch;
-    for (const t of transactions) this.#note(decoded, t);
+    this.#note(decoded, transactions);
     const last = transactions.at(-1)!;
     if (batch.whole) this.#userChanges = batch.whole.changes;
     await advanceProgress(this.#session, {
@@ -131,22 +135,35 @@ export class BatchWriter {
     });
   }
 
-  /** What this side has seen of the source after a transaction. */
-  #note(decoded: DecodedChanges, t: DecodedTransaction): void {
-    const xid = widenXid(t.xid, this.#seen.next);
-    this.#seen = withTransactions(this.#seen, [{ xid, time: t.time }]);
-    for (let i = t.from; i < t.to; i++) {
-      const relation = decoded.relations[i]!;
-      if (relation.schema !== 'pgtwin') this.#userChanges += 1;
-      else if (relation.name !== 'heartbeat') this.#userChanges += 1;
-      else {
+  /** What this side has seen of the source after the transactions; counts row changes. */
+  #note(decoded: DecodedChanges, transactions: readonly DecodedTransaction[]): void {
+    let met: { xid: bigint; time: bigint }[] = [];
+    let { next } = this.#seen;
+    const settle = (): void => {
+      this.#seen = withTransactions(this.#seen, met);
+      met = [];
+    };
+    for (const t of transactions) {
+      const xid = widenXid(t.xid, next);
+      if (xid >= next) next = xid + 1n;
+      met.push({ xid, time: t.time });
+      for (let i = t.from; i < t.to; i++) {
+        const relation = decoded.relations[i]!;
+        if (relation.schema !== 'pgtwin' || relation.name !== 'heartbeat') {
+          this.#userChanges += 1;
+          continue;
+        }
         const refs = refsOf(decoded.bytes, decoded.newAt[i]!);
         const value = (name: string) =>
           valueAt(decoded.bytes, refs[relation.columns.findIndex((c) => c.name === name)]!);
         const [xmin, xmax] = [value('xid_floor'), value('xid_next')];
-        if (xmin && xmax) this.#seen = withFloor(this.#seen, BigInt(xmin), BigInt(xmax));
+        if (!xmin || !xmax) continue;
+        settle();
+        this.#seen = withFloor(this.#seen, BigInt(xmin), BigInt(xmax));
+        next = this.#seen.next;
       }
     }
+    settle();
   }
 
   /** Writes the rows. `seenBy` gives what each transaction's author had seen of this side. */

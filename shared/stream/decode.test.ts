@@ -10,7 +10,7 @@ import {
 } from '../../test/support/pgoutput-bytes.ts';
 import { PgtwinError } from '../errors/pgtwin-error.ts';
 import { tag, u16, valueAt } from '../postgres/pgoutput.ts';
-import { type DecodedChanges, joinDecoded, RecordDecoder } from './decode.ts';
+import { type DecodedChanges, decodeTogether, RecordDecoder } from './decode.ts';
 import { endOfTransaction } from './position.ts';
 
 type TestChange =
@@ -206,8 +206,9 @@ test('what was encoded is what is decoded, in one message, joined from several, 
       expect(read(new RecordDecoder().decode(records(list)))).toEqual(want);
 
       const messages = [encode(before, 4_096n), encode(after, 4_096n + BigInt(before.length) * 64n)];
-      const joined = joinDecoded(messages.map((m) => new RecordDecoder().decode(records(m))));
-      expect(read(joined)).toEqual(want);
+      const together = decodeTogether(messages.map(records));
+      expect(read(together.decoded)).toEqual(want);
+      expect(together.transactions.map((each) => each.length)).toEqual([before.length, after.length]);
 
       // Parts end anywhere between records; a transaction goes on in the next.
       const decoder = new RecordDecoder();

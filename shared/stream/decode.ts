@@ -50,24 +50,22 @@ export class RecordDecoder {
   #open: DecodedTransaction | undefined;
   #index = 0;
 
-  /** Throws `message-malformed` on anything that is not a record. `more` says that the open transaction goes on. */
+  /** Throws `message-malformed` on anything that is not a record. */
   decode(bytes: Buffer): DecodedChanges {
-    const out: DecodedChanges = {
-      bytes,
-      tags: [],
-      relations: [],
-      newAt: [],
-      oldAt: [],
-      indexes: [],
-      transactions: [],
-    };
+    const out = emptyChanges(bytes);
+    this.decodeInto(out, 0, bytes.length);
+    return out;
+  }
+
+  /** Decodes the records at `from` up to `to` of the bytes of `out`, and appends them. */
+  decodeInto(out: DecodedChanges, from: number, to: number): void {
     if (this.#open) {
       // The rest of a transaction whose start was in an earlier part.
-      this.#open = { ...this.#open, from: 0, to: 0 };
+      this.#open = { ...this.#open, from: out.tags.length, to: out.tags.length };
       out.transactions.push(this.#open);
     }
     try {
-      this.#records(bytes, out);
+      this.#records(out, from, to);
     } catch (error) {
       if (error instanceof PgtwinError && error.code === 'message-malformed') throw error;
       throw new PgtwinError(
@@ -77,7 +75,6 @@ export class RecordDecoder {
       );
     }
     if (this.#open) this.#open.to = out.tags.length;
-    return out;
   }
 
   /** True between the parts of a transaction. */
@@ -85,12 +82,13 @@ export class RecordDecoder {
     return this.#open !== undefined;
   }
 
-  #records(b: Buffer, out: DecodedChanges): void {
-    let at = 0;
-    while (at < b.length) {
+  #records(out: DecodedChanges, from: number, to: number): void {
+    const b = out.bytes;
+    let at = from;
+    while (at < to) {
       const start = at + 4;
       const end = start + u32(b, at);
-      if (!(end <= b.length) || end <= start)
+      if (!(end <= to) || end <= start)
         throw new PgtwinError('message-malformed', { detail: 'A record is longer than its message.' });
       this.#record(b, start, end, out);
       at = end;
@@ -207,32 +205,30 @@ export class RecordDecoder {
   }
 }
 
-/** Several decoded messages as one, their bytes behind each other. Transactions keep their order. */
-export function joinDecoded(all: readonly DecodedChanges[]): DecodedChanges {
-  if (all.length === 1) return all[0]!;
-  const joined: DecodedChanges = {
-    bytes: Buffer.concat(all.map((d) => d.bytes)),
-    tags: [],
-    relations: [],
-    newAt: [],
-    oldAt: [],
-    indexes: [],
-    transactions: [],
-  };
-  let base = 0;
-  for (const d of all) {
-    const first = joined.tags.length;
-    for (let i = 0; i < d.tags.length; i++) {
-      joined.tags.push(d.tags[i]!);
-      joined.relations.push(d.relations[i]!);
-      joined.newAt.push(d.newAt[i]! === 0 ? 0 : d.newAt[i]! + base);
-      const old = d.oldAt[i]!;
-      joined.oldAt.push(old === 0 ? 0 : old > 0 ? old + base : old - base);
-      joined.indexes.push(d.indexes[i]!);
-    }
-    for (const t of d.transactions)
-      joined.transactions.push({ ...t, from: t.from + first, to: t.to + first });
-    base += d.bytes.length;
-  }
-  return joined;
+const emptyChanges = (bytes: Buffer): DecodedChanges => ({
+  bytes,
+  tags: [],
+  relations: [],
+  newAt: [],
+  oldAt: [],
+  indexes: [],
+  transactions: [],
+});
+
+/** Decodes the records of several whole messages as one, their bytes behind each other; tells whose is what. */
+export function decodeTogether(records: readonly Buffer[]): {
+  readonly decoded: DecodedChanges;
+  /** The transactions of each message. */
+  readonly transactions: readonly (readonly DecodedTransaction[])[];
+} {
+  const decoded = emptyChanges(records.length === 1 ? records[0]! : Buffer.concat(records));
+  let at = 0;
+  const transactions = records.map(({ length }) => {
+    const first = decoded.transactions.length;
+    // Each message defines the relations that it uses.
+    new RecordDecoder().decodeInto(decoded, at, at + length);
+    at += length;
+    return decoded.transactions.slice(first);
+  });
+  return { decoded, transactions };
 }
