@@ -42,6 +42,8 @@ export function newToken(name = 'local'): { text: string; token: ReturnType<type
 async function main(): Promise<void> {
   const { deps, environment } = await depsFromEnvironment();
   const api = await startApi(deps, { port: environment.PGTWIN_PORT, host: environment.PGTWIN_HOST });
+  // To whoever has started this process and waits for the address.
+  process.send?.({ url: api.url });
   const stop = (): void => void api.stop().then(() => process.exit(0));
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);

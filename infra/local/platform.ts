@@ -181,10 +181,10 @@ export class Platform {
   #spawn(path: string, area: string): ChildProcess {
     const child = spawn(process.execPath, [...endWithParent, entry(path)], {
       env: this.env,
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
     });
     for (const stream of [child.stdout, child.stderr])
-      createInterface({ input: stream }).on('line', (line) => this.#o.onLine?.(line));
+      createInterface({ input: stream! }).on('line', (line) => this.#o.onLine?.(line));
     // Ends with this process, however that ends.
     const end = () => child.kill('SIGKILL');
     process.once('exit', end);
@@ -200,25 +200,18 @@ export class Platform {
   }
 
   async #startApi(): Promise<void> {
-    const child = spawn(process.execPath, [...endWithParent, entry('api/entry-node.ts')], {
-      env: this.env,
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    const child = this.#spawn('api/entry-node.ts', 'api');
     this.#api = child;
-    const end = () => child.kill('SIGKILL');
-    process.once('exit', end);
-    child.once('exit', () => process.off('exit', end));
+    // A message of its own, so that it comes at every log level.
     this.apiUrl = await new Promise<string>((resolve, reject) => {
-      createInterface({ input: child.stderr }).on('line', (line) => this.#o.onLine?.(line));
-      createInterface({ input: child.stdout }).on('line', (line) => {
-        this.#o.onLine?.(line);
-        const url = /"url":"(http[^"]+)"/.exec(line)?.[1];
-        if (url) resolve(url.replace('0.0.0.0', '127.0.0.1'));
-      });
+      child.once('message', (message) =>
+        resolve((message as { url: string }).url.replace('0.0.0.0', '127.0.0.1')),
+      );
       child.once('exit', (code) =>
         reject(new PgtwinError('local-server-failed', { detail: `The API ended with code ${code}.` })),
       );
     });
+    child.disconnect();
   }
 
   /** Opens an event source for each queue that appears: what the mappings are on AWS. */
