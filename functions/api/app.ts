@@ -1,14 +1,19 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { health } from '../../shared/client/contract.ts';
+import { examples } from '../../shared/client/examples.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { audit } from './audit.ts';
 import { authenticate } from './auth.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
+import { idempotency } from './idempotency.ts';
+import { Operations } from './operations.ts';
 import { answerError, answerProblem, problemOf, problemOfIssues } from './problem.ts';
 import { addPairRoutes } from './routes/pairs.ts';
 import { addPrecheckRoutes } from './routes/precheck.ts';
+import { addPreviewRoutes } from './routes/preview.ts';
 import { addRecordRoutes } from './routes/records.ts';
-import { json } from './routes/route.ts';
+import { json, problems } from './routes/route.ts';
 import { addTaskRoutes } from './routes/tasks.ts';
 
 /** 5,000 tables by name, twice, with room. */
@@ -19,7 +24,7 @@ const healthz = createRoute({
   path: '/healthz',
   operationId: 'getHealth',
   summary: 'Whether the service answers; needs no token',
-  responses: { 200: json(health, 'It does') },
+  responses: { 200: json(health, 'It does', examples.health), ...problems },
 });
 
 /** The HTTP API. Nothing is opened here: all that waits comes in with `deps`. */
@@ -29,7 +34,15 @@ export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
       result.success ? undefined : answerProblem(c, problemOfIssues(result.error, result.target as 'json')),
   });
   app.onError(answerError(deps.log));
+  const operations = new Operations(app);
   app.notFound((c) => {
+    const methods = operations.methodsAt(c.req.path);
+    if (methods.length > 0) {
+      const allowed = methods.join(', ');
+      const refusal = `${c.req.path} has no ${c.req.method}; it has ${allowed}.`;
+      c.header('allow', allowed);
+      return answerProblem(c, problemOf(new PgtwinError('method-not-allowed', { detail: refusal })));
+    }
     const detail = `There is nothing at ${c.req.method} ${c.req.path}.`;
     return answerProblem(c, problemOf(new PgtwinError('not-found', { detail })));
   });
@@ -51,7 +64,7 @@ export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   });
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
 
-  app.use('/v1/*', authenticate(deps.tokens));
+  app.use('/v1/*', authenticate(deps.tokens, deps.principals));
   app.use(
     '/v1/*',
     bodyLimit({
@@ -63,9 +76,12 @@ export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
       },
     }),
   );
+  app.use('/v1/*', audit(deps, operations));
+  app.use('/v1/*', idempotency(deps));
   addPairRoutes(app, deps);
   addTaskRoutes(app, deps);
   addPrecheckRoutes(app, deps);
   addRecordRoutes(app, deps);
+  addPreviewRoutes(app, deps, operations);
   return app;
 }

@@ -1,13 +1,15 @@
 import type { Log } from '../../shared/log/log.ts';
 import type { SecretStore } from '../../shared/task/ports.ts';
 import type { Repository } from '../../shared/task/repository.ts';
-import type { ApiVariables, Token } from './auth.ts';
+import type { ApiVariables, Principal, Token } from './auth.ts';
 
 /** What the API needs from outside; nothing is opened at import. */
 export type ApiDeps = {
   readonly repository: Repository;
   readonly secrets: SecretStore;
   readonly tokens: readonly Token[];
+  /** IAM principals that have a role, where the function URL asks for IAM. */
+  readonly principals?: readonly Principal[];
   readonly log: Log;
   readonly now: () => Date;
   /** How long a database may take to answer a login. Default 5 s. */

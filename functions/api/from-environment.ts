@@ -3,7 +3,7 @@ import { openTable } from '../../shared/aws/table.ts';
 import { type Environment, readEnvironment } from '../../shared/config/env.ts';
 import { openLog } from '../../shared/log/log.ts';
 import { Repository } from '../../shared/task/repository.ts';
-import { parseTokens } from './auth.ts';
+import { parsePrincipals, parseTokens } from './auth.ts';
 import type { ApiDeps } from './deps.ts';
 
 /** The adapters that the environment names. Tokens come from a variable, or from a secret of the same content. */
@@ -17,6 +17,7 @@ export async function depsFromEnvironment(): Promise<{ deps: ApiDeps; environmen
     ...{ secrets, now },
     repository: new Repository(openTable(environment.PGTWIN_TABLE), now),
     tokens: parseTokens(text),
+    principals: parsePrincipals(environment.PGTWIN_API_PRINCIPALS),
     log: openLog({ levels: environment.PGTWIN_LOG, area: 'api' }),
   };
   return { deps, environment };

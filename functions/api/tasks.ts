@@ -68,7 +68,7 @@ export async function configureTask(
 
 /** Configures both tasks in one call; the reverse one must then start by itself, unless the forward runs already. */
 export async function configureBoth(
-  { repository }: ApiDeps,
+  { repository }: Pick<ApiDeps, 'repository'>,
   input: { pair: Pair; forward: ConfigureBody; reverse: ConfigureBody | undefined; actor: string },
 ): Promise<{ forward: Task; reverse: Task }> {
   const { pair, forward, reverse, actor } = input;

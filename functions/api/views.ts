@@ -32,6 +32,7 @@ export async function viewTask({ repository }: ApiDeps, task: Task): Promise<Tas
     configured: task.configVersion > 0,
     autoStart,
     allowedActions: allowedActions(task),
+    ...(task.limits ? { limits: task.limits } : {}),
     ...(task.returnTo ? { returnTo: task.returnTo } : {}),
     ...(task.retryingSince ? { retryingSince: task.retryingSince } : {}),
     ...(task.error ? { error: task.error } : {}),

@@ -9,6 +9,7 @@ import { BlockPublicAccess, Bucket, BucketEncryption } from 'aws-cdk-lib/aws-s3'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
+import { TTL_ATTRIBUTE } from '../../shared/aws/table.ts';
 import { acknowledge } from './acknowledge.ts';
 import { addAlarms } from './alarms.ts';
 import { type Added, addFunction, functionNameOf } from './function.ts';
@@ -45,6 +46,7 @@ export class ServerlessStack extends Stack {
       partitionKey: { name: 'pk', type: AttributeType.STRING },
       sortKey: { name: 'sk', type: AttributeType.STRING },
       billing: Billing.onDemand(),
+      timeToLiveAttribute: TTL_ATTRIBUTE,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       removalPolicy,
     });
@@ -124,15 +126,21 @@ export class ServerlessStack extends Stack {
       description: 'The API and the console',
       memoryMb: 1024,
       timeoutSeconds: 60,
-      environment: { ...environment, PGTWIN_API_TOKENS_SECRET: tokens.secretArn },
+      environment: {
+        ...environment,
+        PGTWIN_API_TOKENS_SECRET: tokens.secretArn,
+        ...(settings.apiPrincipals ? { PGTWIN_API_PRINCIPALS: settings.apiPrincipals } : {}),
+      },
     });
     may.table(api.role, 'remove');
     may.readPasswords(api.role);
     may.managePasswords(api.role);
     may.measureTaskQueues(api.role);
     tokens.grantRead(api.role);
-    // The API answers only to its bearer tokens, which work from any client.
-    const url = api.fn.addFunctionUrl({ authType: FunctionUrlAuthType.NONE });
+    // Without principals the API answers only to its bearer tokens, which work from any client; with them, to requests
+    // that are signed by one of them (and may invoke the function's URL) only.
+    const authType = settings.apiPrincipals ? FunctionUrlAuthType.AWS_IAM : FunctionUrlAuthType.NONE;
+    const url = api.fn.addFunctionUrl({ authType });
 
     const monitor = addFunction(this, 'monitor', {
       ...common,

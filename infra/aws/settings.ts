@@ -23,6 +23,16 @@ export const settings = z
     subnetIds: list.optional().describe('private subnets of that VPC, separated by commas'),
     securityGroupIds: list.optional().describe('security groups that the databases admit'),
     secretArns: list.optional().describe("ARNs (or patterns) of the user's own secrets with passwords"),
+    apiPrincipals: z
+      .string()
+      .regex(
+        /^(viewer|operator|admin)=arn:[^\s,]+(,(viewer|operator|admin)=arn:[^\s,]+)*$/,
+        'must be role=arn,…',
+      )
+      .optional()
+      .describe(
+        'the API takes requests signed by these IAM principals: role=arn-pattern, separated by commas',
+      ),
     alarmTopicArn: z.string().optional().describe('SNS topic that is told of alarms'),
     latencyAlarmSeconds: z.coerce.number().min(1).default(300).describe('latency of a task that is an alarm'),
     removal: z

@@ -274,6 +274,21 @@ describe('with settings', () => {
     ]);
   });
 
+  test('with principals the API asks for IAM, and the table forgets what is over', () => {
+    const apiPrincipals = 'admin=arn:aws:iam::111111111111:role/dba,viewer=arn:aws:sts::1:assumed-role/*';
+    const { app, serverless } = synthesize({ apiPrincipals });
+    expect(findingsOf(app)).toEqual([]);
+    serverless.hasResourceProperties('AWS::Lambda::Url', { AuthType: 'AWS_IAM' });
+    serverless.hasResourceProperties('AWS::Lambda::Function', {
+      FunctionName: 'pgtwin-api',
+      Environment: { Variables: Match.objectLike({ PGTWIN_API_PRINCIPALS: apiPrincipals }) },
+    });
+    serverless.hasResourceProperties('AWS::DynamoDB::GlobalTable', {
+      TimeToLiveSpecification: { AttributeName: 'expires', Enabled: true },
+    });
+    expect(() => synthesize({ apiPrincipals: 'root=arn:aws:iam::1:root' })).toThrow(/apiPrincipals/);
+  });
+
   test('a wrong setting is named, and a missing bundle says what to do', () => {
     expect(() => synthesize({ prefix: 'Nope!' })).toThrow(/prefix/);
     expect(() => synthesize({ vpcId: 'vpc-1' })).toThrow(/vpcId and subnetIds go together/);

@@ -13,6 +13,8 @@ import type { Item, Page, Table } from '../task/table.ts';
 import { awsErrorName, awsFailure, type ClientSettings, clientOptions } from './client.ts';
 
 type Stored = Record<string, AttributeValue>;
+/** The attribute by which DynamoDB removes items whose time is over; the deployment names it too. */
+export const TTL_ATTRIBUTE = 'expires';
 
 /**
  * The table on DynamoDB: attributes `pk` and `sk` (strings), `version` (number), `body` (JSON text). All reads are
@@ -112,18 +114,20 @@ export async function createTableIfMissing(tableName: string, settings: ClientSe
   }
 }
 
-const storedOf = ({ pk, sk, version, body }: Item): Stored => ({
+const storedOf = ({ pk, sk, version, body, expires }: Item): Stored => ({
   pk: { S: pk },
   sk: { S: sk },
   version: { N: String(version) },
   body: { S: JSON.stringify(body) },
+  ...(expires === undefined ? {} : { [TTL_ATTRIBUTE]: { N: String(expires) } }),
 });
 
 function itemOf(stored: Stored): Item {
-  const { pk, sk, version, body } = stored;
+  const { pk, sk, version, body, [TTL_ATTRIBUTE]: expires } = stored;
   if (!pk?.S || !sk?.S || !version?.N || !body?.S)
     throw new PgtwinError('internal', { detail: 'An item of the table lacks pk, sk, version or body.' });
-  return { pk: pk.S, sk: sk.S, version: Number(version.N), body: JSON.parse(body.S) as unknown };
+  const item = { pk: pk.S, sk: sk.S, version: Number(version.N), body: JSON.parse(body.S) as unknown };
+  return expires?.N ? { ...item, expires: Number(expires.N) } : item;
 }
 
 const isSame = (a: Item, b: Item): boolean =>

@@ -3,6 +3,10 @@ import type { Direction } from '../task/schema.ts';
 import { type CallOptions, type ClientOptions, callApi } from './call.ts';
 import type {
   Action,
+  actionPreview,
+  actionPreviewBody,
+  auditList,
+  auditQuery,
   bothTasks,
   ConflictDetail,
   configureBody,
@@ -12,6 +16,8 @@ import type {
   connectivityReport,
   createPairBody,
   eventList,
+  limitsBody,
+  limitsView,
   PairView,
   pairList,
   precheckBody,
@@ -35,6 +41,13 @@ export type ConflictPage = z.infer<typeof conflictList>;
 export type ConnectivityReport = z.infer<typeof connectivityReport>;
 /** Actions that are asked for without a body. */
 export type PlainAction = Exclude<Action, 'configure' | 'precheck'>;
+export type AuditPage = z.infer<typeof auditList>;
+export type AuditFilter = Partial<Pick<z.infer<typeof auditQuery>, 'pair' | 'actor'>>;
+export type LoadLimits = z.infer<typeof limitsView>;
+export type ChangeLimits = z.input<typeof limitsBody>;
+export type ActionPreview = z.infer<typeof actionPreview>;
+/** For a request that must not be carried out twice, or only of one version. */
+export type Guard = { readonly idempotencyKey?: string; readonly ifMatch?: string };
 export type Page = { readonly limit?: number; readonly cursor?: string | undefined };
 export type ConflictFilter = Partial<Omit<z.infer<typeof conflictQuery>, 'limit' | 'cursor'>>;
 
@@ -59,12 +72,17 @@ export type ApiClient = {
   ignoreItem(id: string, direction: Direction, item: string): Promise<PrecheckReport>;
   testConnectivity(id: string, direction: Direction): Promise<ConnectivityReport>;
   getTask(id: string, direction: Direction): Promise<TaskDetail>;
-  act(id: string, direction: Direction, action: PlainAction): Promise<TaskDetail>;
+  act(id: string, direction: Direction, action: PlainAction, guard?: Guard): Promise<TaskDetail>;
   listEvents(id: string, direction: Direction, page?: Page): Promise<EventPage>;
   listConflicts(id: string, direction: Direction, query?: Page & ConflictFilter): Promise<ConflictPage>;
   getConflict(id: string, direction: Direction, conflict: string): Promise<ConflictDetail>;
   /** The choice is carried out when the task is tried again. */
   resolveConflict(id: string, direction: Direction, conflict: string, take: Take): Promise<ConflictDetail>;
+  getLimits(id: string, direction: Direction): Promise<LoadLimits>;
+  changeLimits(id: string, direction: Direction, change: ChangeLimits, guard?: Guard): Promise<LoadLimits>;
+  /** The exact request that an action is, unsent. */
+  previewAction(asked: z.input<typeof actionPreviewBody>): Promise<ActionPreview>;
+  listAudit(query?: Page & AuditFilter): Promise<AuditPage>;
   openApi(): Promise<unknown>;
 };
 export type Take = z.infer<typeof resolveBody>['take'];
@@ -73,6 +91,11 @@ const pairPath = (id: string): string => `/v1/pairs/${encodeURIComponent(id)}`;
 const taskPath = (id: string, direction: Direction): string => `${pairPath(id)}/tasks/${direction}`;
 const conflictPath = (id: string, direction: Direction, conflict: string): string =>
   `${taskPath(id, direction)}/conflicts/${encodeURIComponent(conflict)}`;
+
+const headersOf = ({ idempotencyKey, ifMatch }: Guard = {}): Record<string, string> => ({
+  ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+  ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+});
 
 /** Nothing is sent before a method is called. */
 export function openApiClient(options: ClientOptions): ApiClient {
@@ -98,7 +121,8 @@ export function openApiClient(options: ClientOptions): ApiClient {
       send('POST', `${taskPath(id, direction)}/precheck/ignore`, { body: { item } }),
     testConnectivity: (id, direction) => send('POST', `${taskPath(id, direction)}/test-connectivity`),
     getTask: (id, direction) => send('GET', taskPath(id, direction)),
-    act: (id, direction, action) => send('POST', `${taskPath(id, direction)}/${action}`),
+    act: (id, direction, action, guard) =>
+      send('POST', `${taskPath(id, direction)}/${action}`, { headers: headersOf(guard) }),
     listEvents: (id, direction, page) =>
       send('GET', `${taskPath(id, direction)}/events`, { query: { ...page } }),
     listConflicts: (id, direction, query) =>
@@ -106,6 +130,11 @@ export function openApiClient(options: ClientOptions): ApiClient {
     getConflict: (id, direction, conflict) => send('GET', conflictPath(id, direction, conflict)),
     resolveConflict: (id, direction, conflict, take) =>
       send('POST', `${conflictPath(id, direction, conflict)}/resolve`, { body: { take } }),
+    getLimits: (id, direction) => send('GET', `${taskPath(id, direction)}/limits`),
+    changeLimits: (id, direction, change, guard) =>
+      send('PATCH', `${taskPath(id, direction)}/limits`, { body: change, headers: headersOf(guard) }),
+    previewAction: (asked) => send('POST', '/v1/preview', { body: asked }),
+    listAudit: (query) => send('GET', '/v1/audit', { query: { ...query } }),
     openApi: () => send('GET', '/openapi.json'),
   };
 }

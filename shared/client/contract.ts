@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { policy } from '../task/conflict-config.ts';
+import { limitsPatch, loadLimits } from '../task/load-limits.ts';
 import {
   directions,
   endpoint,
@@ -19,8 +20,10 @@ import { problem } from './problem.ts';
 /** The shapes of the HTTP API: requests are checked with them, and OpenAPI is made of them. */
 export const problemBody = problem.clone().openapi('Problem');
 
-export const pairParams = z.object({ id: pairId });
-export const taskParams = z.object({ id: pairId, direction: z.enum(directions) });
+const pairIdParam = pairId.clone().openapi({ example: 'k3v9x0qa7m' });
+const directionParam = z.enum(directions).openapi({ example: 'forward' });
+export const pairParams = z.object({ id: pairIdParam });
+export const taskParams = z.object({ id: pairIdParam, direction: directionParam });
 export type TaskParams = z.infer<typeof taskParams>;
 
 const pageSize = z.coerce.number().int().min(1).max(500);
@@ -103,8 +106,10 @@ export const precheckBody = z
     ignore: z.array(z.string().max(64)).max(64).default([]).describe('items to ignore, by name'),
     items: z.array(z.string().max(64)).min(1).max(64).optional().describe('run only these again'),
   })
-  .openapi('RunPrecheck');
-export const ignoreBody = z.strictObject({ item: z.string().min(1).max(64) }).openapi('IgnoreItem');
+  .openapi('RunPrecheck', { example: { ignoreAlerts: true } });
+export const ignoreBody = z
+  .strictObject({ item: z.string().min(1).max(64) })
+  .openapi('IgnoreItem', { example: { item: 'long-transactions' } });
 
 export const actions = [
   'configure',
@@ -129,6 +134,7 @@ export const taskView = z
     configured: z.boolean(),
     autoStart: z.boolean(),
     allowedActions: z.array(z.enum(actions)),
+    limits: task.shape.limits.describe('load limits in effect; absent before the first configuration'),
     returnTo: task.shape.returnTo,
     retryingSince: z.string().optional(),
     error: taskError.optional(),
@@ -141,8 +147,10 @@ export const taskView = z
 export type TaskView = z.infer<typeof taskView>;
 
 const storedConfig = taskConfig.clone().openapi('TaskConfig');
-export const taskDetail = taskView
-  .extend({
+// Not by extend(), which OpenAPI would show as two closed objects at once, that no value fits.
+export const taskDetail = z
+  .strictObject({
+    ...taskView.shape,
     config: storedConfig.optional(),
     events: z.array(taskEvent).describe('the newest first'),
   })
@@ -240,12 +248,16 @@ export const conflictList = z
   .openapi('ConflictList');
 export type ConflictView = z.infer<typeof conflictView>;
 
-const conflictId = z.string().regex(/^\d{1,18}$/, 'must be the id of a conflict');
+const conflictId = z
+  .string()
+  .regex(/^\d{1,18}$/, 'must be the id of a conflict')
+  .openapi({ example: '17' });
 export const conflictParams = taskParams.extend({ conflictId });
 
 /** One conflict, with what a person can still do about it. */
-export const conflictDetail = conflictView
-  .extend({
+export const conflictDetail = z
+  .strictObject({
+    ...conflictView.shape,
     choice: z
       .strictObject({ take: z.enum(['source', 'destination']), by: z.string(), at: z.string() })
       .optional()
@@ -261,6 +273,58 @@ export const resolveBody = z
     take: z.enum(['source', 'destination']).describe('the version that arrived, or the one that is there'),
   })
   .openapi('ResolveConflict', { example: { take: 'source' } });
+
+/** What a task may take from its source, and a change of it. */
+export const limitsView = loadLimits.clone().openapi('LoadLimits');
+export const limitsBody = limitsPatch
+  .clone()
+  .openapi('ChangeLimits', { example: { incremental: { rowsPerSecond: 5000 } } });
+
+/** One request that was no mere reading: who asked for what, when, and what became of it. */
+export const auditEntry = z
+  .strictObject({
+    at: z.string(),
+    actor: z.string().describe('name of the token, or ARN of the IAM principal'),
+    role: z.enum(['viewer', 'operator', 'admin']),
+    operation: z.string().describe('operationId'),
+    status: z.number().int().describe('of the answer; 4xx: it was refused'),
+    pair: z.string().optional(),
+    direction: z.enum(directions).optional(),
+    problem: z.string().optional().describe('code of the error'),
+    note: z.string().optional(),
+  })
+  .openapi('AuditEntry');
+export type AuditEntry = z.infer<typeof auditEntry>;
+export const auditQuery = pageQuery.extend({
+  pair: z.string().max(20).optional().describe('only what concerns this pair'),
+  actor: z.string().max(2048).optional().describe('only what this actor asked for'),
+});
+export const auditList = z.strictObject({ entries: z.array(auditEntry), next }).openapi('AuditList');
+
+/** An action to be looked at before it is asked for. */
+export const actionPreviewBody = z
+  .strictObject({
+    operation: z.string().min(1).max(64).describe('operationId of the action'),
+    id: pairIdParam.optional(),
+    direction: directionParam.optional(),
+    conflictId: conflictId.optional(),
+    body: z.unknown().optional().describe('the body of the request, if it has one'),
+  })
+  .openapi('PreviewAction', {
+    example: { operation: 'pauseTask', id: 'k3v9x0qa7m', direction: 'forward' },
+  });
+export const actionPreview = z
+  .strictObject({
+    method: z.string(),
+    path: z.string(),
+    headers: z.record(z.string(), z.string()),
+    body: z.unknown().optional().describe('with all defaults; passwords are replaced'),
+    curl: z.string().describe('the same as a command line; $PGTWIN_API and $PGTWIN_TOKEN are to be set'),
+    role: z.enum(['viewer', 'operator', 'admin']).describe('the least role that may ask for it'),
+    allowed: z.boolean().describe('whether it would be taken now, for as far as role and state tell'),
+    refusal: z.string().optional().describe('why not'),
+  })
+  .openapi('ActionPreview');
 
 export const health = z.strictObject({ status: z.literal('ok') }).openapi('Health');
 export const reportView = precheckReport.clone().openapi('PrecheckReport');

@@ -23,8 +23,14 @@ export const environment = z.object({
   PGTWIN_API_TOKENS: z
     .string()
     .optional()
-    .describe('bearer tokens as name:role:token, separated by commas; roles viewer, operator, admin'),
+    .describe(
+      'bearer tokens as name:role:token, or name:role:sha256:<hex>, separated by commas; roles viewer, operator, admin',
+    ),
   PGTWIN_API_TOKENS_SECRET: z.string().optional().describe('secret with the same content'),
+  PGTWIN_API_PRINCIPALS: z
+    .string()
+    .optional()
+    .describe('IAM principals at a function URL that asks for them: role=arn-pattern, separated by commas'),
   PGTWIN_POOL: z.string().default('default').describe('which tasks a capture picks up'),
   PGTWIN_LEASE_MS: z.coerce
     .number()

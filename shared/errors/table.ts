@@ -42,6 +42,11 @@ export const errors = {
     retry: 'never',
     advice: 'Check the identifier; list the pairs to see those that exist.',
   },
+  'method-not-allowed': {
+    status: 405,
+    retry: 'never',
+    advice: 'Use one of the methods that the header "Allow" of the answer names.',
+  },
   'conflict-of-versions': {
     status: 412,
     retry: 'never',

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import { PgtwinError } from '../errors/pgtwin-error.ts';
+import { type LimitsPatch, noLimits, patchedLimits } from './load-limits.ts';
 import { next, type TaskInput } from './machine.ts';
+import { readPaged, writePaged } from './paged-item.ts';
 import {
   directions,
   type Pair,
@@ -112,7 +114,8 @@ export class Repository {
         });
       const at = this.#now().toISOString();
       const event = { at, from: current.state, to: moved.state, input, cause: why.cause, actor: why.actor };
-      const { returnTo: _returnTo, error: _error, retryingSince: _since, ...rest } = current;
+      const { returnTo: _returnTo, error: _error, retryingSince: _since, ...others } = current;
+      const { failedSince: _failed, ...rest } = others;
       const failing = moved.state === 'Retrying' || moved.state === 'Failed';
       const error = why.error ?? (failing || moved.state === 'Paused' ? current.error : undefined);
       return {
@@ -121,6 +124,7 @@ export class Repository {
         ...(moved.returnTo ? { returnTo: moved.returnTo } : {}),
         ...(error ? { error } : {}),
         ...(moved.state === 'Retrying' ? { retryingSince: current.retryingSince ?? at } : {}),
+        ...(moved.state === 'Failed' ? { failedSince: current.failedSince ?? at } : {}),
         generation: current.generation + (input === 'start' || input === 'restart' ? 1 : 0),
         events: [...current.events, event],
       };
@@ -145,20 +149,37 @@ export class Repository {
     next(before, 'configure');
     const configVersion = before.configVersion + 1;
     // The configuration first, under its own version; the task then points at it in one conditional write.
-    await this.table.put({ pk: id, sk: `config#${pad(configVersion)}`, version: 1, body: config }, 'any');
+    await writePaged(this.table, id, configKey(configVersion), config);
     return this.#change(id, (current) => {
       const moved = next(current, 'configure');
       const at = this.#now().toISOString();
       const event = { at, from: current.state, to: moved.state, input: 'configure', ...whyOf(why) };
-      return { ...current, state: moved.state, configVersion, autoStart, events: [...current.events, event] };
+      const { limits } = config;
+      const events = [...current.events, event];
+      return { ...current, state: moved.state, configVersion, autoStart, limits, events };
     });
   }
 
   /** The configuration that the task points at now. */
   async getConfig(of: Task): Promise<TaskConfig> {
-    const item = await this.table.get(of.id, `config#${pad(of.configVersion)}`);
-    if (!item) throw new PgtwinError('not-found', { detail: `Task ${of.id} has no configuration yet.` });
-    return read(taskConfig, item.body, `configuration of task ${of.id}`);
+    const body = await readPaged(this.table, of.id, configKey(of.configVersion));
+    if (body === undefined)
+      throw new PgtwinError('not-found', { detail: `Task ${of.id} has no configuration yet.` });
+    return read(taskConfig, body, `configuration of task ${of.id}`);
+  }
+
+  /** Changes what a task may take from its source; capture and copy see it within moments, in any state. */
+  async setLimits(id: string, patch: LimitsPatch, why: Pick<Move, 'actor'>): Promise<Task> {
+    return this.#change(id, (current) => {
+      if (current.configVersion === 0)
+        throw new PgtwinError('action-not-allowed', { detail: `Task ${id} has no configuration yet.` });
+      const at = this.#now().toISOString();
+      const { state } = current;
+      const cause = `limits changed: ${JSON.stringify(patch)}`;
+      const event = { at, from: state, to: state, input: 'limits', cause, actor: why.actor };
+      const limits = patchedLimits(current.limits ?? noLimits, patch);
+      return { ...current, limits, events: [...current.events, event] };
+    });
   }
 
   async putStatus(id: string, status: TaskStatus): Promise<void> {
@@ -215,6 +236,7 @@ const movedOn = (current: Task, { from, retryingSince }: Move): boolean =>
   (retryingSince !== undefined && current.retryingSince !== retryingSince);
 
 const whyOf = ({ cause, actor }: Move) => ({ cause, actor });
+const configKey = (version: number): string => `config#${pad(version)}`;
 const pad = (n: number): string => String(n).padStart(8, '0');
 
 function read<T>(schema: z.ZodType<T>, body: unknown, what: string): T {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { alertSettings } from './alert-config.ts';
 import { checkConflictFields, conflictFields, policy } from './conflict-config.ts';
+import { loadLimits, noLimits } from './load-limits.ts';
 
 /** The two sides of a pair; `forward` goes from `a` to `b`, `reverse` from `b` to `a`. */
 export const sides = ['a', 'b'] as const;
@@ -87,6 +89,17 @@ export const taskConfig = z
     walRetention: z.enum(['until-applied', 'until-queued']).default('until-applied'),
     retryConnectionMinutes: minutes(10, 720),
     retryOtherMinutes: minutes(1, 10),
+    failedSlotHours: z
+      .number()
+      .int()
+      .min(1)
+      .max(720)
+      .default(72)
+      .describe('a failed task keeps its slot for so long, then the slot is dropped to save the disk'),
+    limits: loadLimits
+      .default(noLimits)
+      .describe('load on the source; changed while running by PATCH limits'),
+    alerts: alertSettings,
     copyParallelism: z.number().int().min(1).max(64).default(4),
     chunkRows: z.number().int().min(1000).max(10_000_000).default(250_000),
     synchronousCommit: z.boolean().default(true).describe('false: faster; safe, WAL is kept until flushed'),
@@ -154,6 +167,9 @@ export const task = z.strictObject({
   returnTo: taskState.optional(),
   autoStart: z.boolean().default(false).describe('the reverse starts by itself when the forward is Running'),
   retryingSince: z.string().optional(),
+  failedSince: z.string().optional().describe('the deadline of the slot counts from here'),
+  /** Those of the configuration, or what they were changed to while the task ran. */
+  limits: loadLimits.optional(),
   error: taskError.optional(),
   events: z.array(taskEvent),
   createdAt: z.string(),

@@ -4,6 +4,8 @@ export type Item = {
   readonly sk: string;
   readonly version: number;
   readonly body: unknown;
+  /** Seconds since 1970 after which the item may vanish: DynamoDB's time to live, and the monitor's broom elsewhere. */
+  readonly expires?: number;
 };
 export type Page = { readonly items: Item[]; readonly next?: string };
 

@@ -4,7 +4,7 @@ import type { Item, Table } from '../../shared/task/table.ts';
 
 /** A table in memory that keeps the conditions of the real one. Bodies are kept as JSON text, as DynamoDB does. */
 export type MemoryTable = Table & {
-  /** Everything stored, as `pk sk`, sorted. */
+  /** Everything stored, as `pk sk`, sorted; without what tells of past requests, which stays. */
   keys(): string[];
 };
 
@@ -36,7 +36,11 @@ export function openMemoryTable(): MemoryTable {
     async remove(pk, sk) {
       partitions.get(pk)?.delete(sk);
     },
-    keys: () => [...partitions].flatMap(([pk, items]) => [...items.keys()].map((sk) => `${pk} ${sk}`)).sort(),
+    keys: () =>
+      [...partitions]
+        .filter(([pk]) => pk !== 'audit' && pk !== 'idempotency')
+        .flatMap(([pk, items]) => [...items.keys()].map((sk) => `${pk} ${sk}`))
+        .sort(),
   };
 }
 

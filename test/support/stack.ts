@@ -177,6 +177,9 @@ async function listParts(client: S3Client, Bucket: string, pair: string): Promis
   return keys;
 }
 
+/** Partitions that tell of requests, and outlive what these were about. */
+const pastRequests = ['audit', 'idempotency'];
+
 async function listAll(clients: Clients, names: Names, pair: string): Promise<string[]> {
   const found = (await listParts(clients.s3, names.bucket, pair)).map((key) => `object ${key}`);
   const queues = paginateListQueues(
@@ -192,7 +195,8 @@ async function listAll(clients: Clients, names: Names, pair: string): Promise<st
   const items = paginateScan({ client: clients.table }, { TableName: names.table, ConsistentRead: true });
   for await (const { Items = [] } of items)
     for (const item of Items)
-      if (JSON.stringify(item).includes(pair)) found.push(`item ${item['pk']?.S} ${item['sk']?.S}`);
+      if (JSON.stringify(item).includes(pair) && !pastRequests.includes(item['pk']?.S ?? ''))
+        found.push(`item ${item['pk']?.S} ${item['sk']?.S}`);
   for await (const { SecretList = [] } of paginateListSecrets({ client: clients.secrets }, {}))
     for (const { Name = '' } of SecretList) if (Name.includes(pair)) found.push(`secret ${Name}`);
   return found;

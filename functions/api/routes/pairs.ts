@@ -1,4 +1,4 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
 import {
   bothTasks,
   configureBothBody,
@@ -8,15 +8,24 @@ import {
   pairParams,
   pairView,
 } from '../../../shared/client/contract.ts';
-import type { Pair } from '../../../shared/task/schema.ts';
-import { requireRole } from '../auth.ts';
+import { examples } from '../../../shared/client/examples.ts';
+import { directions, taskIdOf } from '../../../shared/task/schema.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
-import { once, pairIdOfKey } from '../idempotency.ts';
 import { assertMatches } from '../if-match.ts';
 import { createPair, deletePair, newPairId, sweepPair } from '../pairs.ts';
 import { configureBoth } from '../tasks.ts';
 import { viewPair, viewTaskDetail } from '../views.ts';
-import { bearer, body, ifMatchHeader, json, problems } from './route.ts';
+import {
+  body,
+  changeHeaders,
+  ifMatchHeader,
+  json,
+  keyHeader,
+  needs,
+  problems,
+  repositoryForBoth,
+  tagged,
+} from './route.ts';
 
 const create = createRoute({
   method: 'post',
@@ -24,15 +33,12 @@ const create = createRoute({
   operationId: 'createPair',
   summary: 'Create a pair of two databases',
   description: 'Connects to both; nothing is stored unless both answer and are two different databases.',
-  security: bearer,
-  middleware: requireRole('admin'),
+  ...needs('admin'),
   request: {
-    headers: z.object({
-      'idempotency-key': z.string().min(1).max(255).optional().describe('the same key creates one pair'),
-    }),
+    headers: keyHeader,
     body: body(createPairBody),
   },
-  responses: { 201: json(pairView, 'The pair'), ...problems },
+  responses: { 201: tagged(pairView, 'The pair', examples.pair), ...problems },
 });
 
 const list = createRoute({
@@ -40,9 +46,9 @@ const list = createRoute({
   path: '/v1/pairs',
   operationId: 'listPairs',
   summary: 'List the pairs',
-  security: bearer,
+  ...needs('viewer'),
   request: { query: pageQuery },
-  responses: { 200: json(pairList, 'A page of pairs'), ...problems },
+  responses: { 200: json(pairList, 'A page of pairs', examples.pairList), ...problems },
 });
 
 const read = createRoute({
@@ -50,9 +56,9 @@ const read = createRoute({
   path: '/v1/pairs/{id}',
   operationId: 'getPair',
   summary: 'Read a pair and the state of its tasks',
-  security: bearer,
+  ...needs('viewer'),
   request: { params: pairParams },
-  responses: { 200: json(pairView, 'The pair'), ...problems },
+  responses: { 200: tagged(pairView, 'The pair', examples.pair), ...problems },
 });
 
 const remove = createRoute({
@@ -61,11 +67,13 @@ const remove = createRoute({
   operationId: 'deletePair',
   summary: 'Release both tasks and remove the pair',
   description: 'Safe to repeat. A pair that is not there (any more) gives 204.',
-  security: bearer,
-  middleware: requireRole('admin'),
+  ...needs('admin'),
   request: { params: pairParams, headers: ifMatchHeader },
   responses: {
-    202: json(pairView, 'Being released: what was made in the databases is dropped first'),
+    202: json(pairView, 'Being released: what was made in the databases is dropped first', {
+      ...examples.pair,
+      deleting: true,
+    }),
     204: { description: 'The pair is gone' },
     ...problems,
   },
@@ -76,10 +84,9 @@ const configure = createRoute({
   path: '/v1/pairs/{id}/configure',
   operationId: 'configurePair',
   summary: 'Configure both tasks in one call',
-  security: bearer,
-  middleware: requireRole('admin'),
-  request: { params: pairParams, body: body(configureBothBody) },
-  responses: { 200: json(bothTasks, 'Both tasks'), ...problems },
+  ...needs('admin'),
+  request: { params: pairParams, headers: changeHeaders, body: body(configureBothBody) },
+  responses: { 200: json(bothTasks, 'Both tasks', examples.bothTasks), ...problems },
 });
 
 /** Pairs: create, list, read, remove, and both tasks at once. */
@@ -87,24 +94,12 @@ export function addPairRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
   const { repository } = deps;
 
   app.openapi(create, async (c) => {
-    const request = c.req.valid('json');
-    const key = c.req.valid('header')['idempotency-key'];
     const actor = c.get('actor');
-    let pair: Pair;
-    if (key === undefined) {
-      pair = await createPair(deps, newPairId(), request);
-    } else {
-      const pairId = pairIdOfKey(actor, key);
-      const done = await once({
-        table: repository.table,
-        now: deps.now,
-        ...{ pairId, key, request },
-        create: () => createPair(deps, pairId, request),
-        again: () => repository.getPair(pairId),
-      });
-      pair = done.value;
-      if (done.replayed) c.header('idempotent-replayed', 'true');
-    }
+    const { id, takenOver } = c.get('reserved') ?? { id: newPairId(), takenOver: false };
+    const known = takenOver ? await repository.table.get('pairs', id) : undefined;
+    // Made by a request with the same key whose process died before it could answer.
+    const pair = known ? await repository.getPair(id) : await createPair(deps, id, c.req.valid('json'));
+    c.set('note', `pair ${id}`);
     const { view, etag } = await viewPair(deps, pair);
     c.header('location', `/v1/pairs/${pair.id}`);
     c.header('etag', etag);
@@ -145,7 +140,9 @@ export function addPairRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
   app.openapi(configure, async (c) => {
     const pair = await repository.getPair(c.req.valid('param').id);
     const { forward, reverse } = c.req.valid('json');
-    const tasks = await configureBoth(deps, { pair, forward, reverse, actor: c.get('actor') });
+    const before = await Promise.all(directions.map((each) => repository.getTask(taskIdOf(pair.id, each))));
+    const guarded = { repository: repositoryForBoth(c, deps, before) };
+    const tasks = await configureBoth(guarded, { pair, forward, reverse, actor: c.get('actor') });
     const views = {
       forward: await viewTaskDetail(deps, tasks.forward),
       reverse: await viewTaskDetail(deps, tasks.reverse),

@@ -9,30 +9,42 @@ import {
   reportView,
   taskParams,
 } from '../../../shared/client/contract.ts';
+import { examples } from '../../../shared/client/examples.ts';
 import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
 import { targetOf } from '../../../shared/task/ports.ts';
 import { destinationOf, directions, type Side, sourceOf } from '../../../shared/task/schema.ts';
-import { requireRole } from '../auth.ts';
 import { testConnection } from '../connectivity.ts';
 import { type ApiDeps, type ApiEnv, connectTimeoutOf } from '../deps.ts';
 import { ignoreItem, runTaskPrecheck } from '../precheck/service.ts';
 import { getReport } from '../precheck/store.ts';
 import { previewPair } from '../preview.ts';
 import { readTask } from '../tasks.ts';
-import { bearer, body, emptyIsNoBody, json, optionalBody, problems } from './route.ts';
+import {
+  body,
+  changeHeaders,
+  emptyIsNoBody,
+  json,
+  needs,
+  optionalBody,
+  problems,
+  repositoryFor,
+  repositoryForBoth,
+} from './route.ts';
 
 const path = '/v1/pairs/{id}/tasks/{direction}';
-const operator = requireRole('operator');
+const mayRun = needs('operator');
 
 const test = createRoute({
   method: 'post',
   path: `${path}/test-connectivity`,
   operationId: 'testConnectivity',
   summary: 'Log in to both databases',
-  security: bearer,
-  middleware: operator,
+  ...mayRun,
   request: { params: taskParams },
-  responses: { 200: json(connectivityReport, 'What both sides answered'), ...problems },
+  responses: {
+    200: json(connectivityReport, 'What both sides answered', examples.connectivity),
+    ...problems,
+  },
 });
 
 const run = createRoute({
@@ -42,10 +54,10 @@ const run = createRoute({
   summary: 'Run the precheck',
   description:
     'The task then is PrecheckPassed or PrecheckFailed; it may start when every item passed or is ignored.',
-  security: bearer,
-  middleware: [operator, emptyIsNoBody] as const,
-  request: { params: taskParams, body: optionalBody(precheckBody) },
-  responses: { 200: json(reportView, 'The report'), ...problems },
+  ...mayRun,
+  middleware: [mayRun.middleware, emptyIsNoBody] as const,
+  request: { params: taskParams, headers: changeHeaders, body: optionalBody(precheckBody) },
+  responses: { 200: json(reportView, 'The report', examples.report), ...problems },
 });
 
 const runBoth = createRoute({
@@ -53,13 +65,14 @@ const runBoth = createRoute({
   path: '/v1/pairs/{id}/precheck',
   operationId: 'runBothPrechecks',
   summary: 'Run the precheck of every configured task of the pair',
-  security: bearer,
-  middleware: [operator, emptyIsNoBody] as const,
-  request: { params: pairParams, body: optionalBody(precheckBody) },
+  ...mayRun,
+  middleware: [mayRun.middleware, emptyIsNoBody] as const,
+  request: { params: pairParams, headers: changeHeaders, body: optionalBody(precheckBody) },
   responses: {
     200: json(
       z.strictObject({ forward: reportView.optional(), reverse: reportView.optional() }),
       'The reports',
+      examples.reports,
     ),
     ...problems,
   },
@@ -70,9 +83,9 @@ const read = createRoute({
   path: `${path}/precheck`,
   operationId: 'getPrecheck',
   summary: 'The newest report',
-  security: bearer,
+  ...needs('viewer'),
   request: { params: taskParams },
-  responses: { 200: json(reportView, 'The report'), ...problems },
+  responses: { 200: json(reportView, 'The report', examples.report), ...problems },
 });
 
 const ignore = createRoute({
@@ -80,10 +93,9 @@ const ignore = createRoute({
   path: `${path}/precheck/ignore`,
   operationId: 'ignorePrecheckItem',
   summary: 'Ignore one item of the report by name; who and when is recorded',
-  security: bearer,
-  middleware: operator,
-  request: { params: taskParams, body: body(ignoreBody) },
-  responses: { 200: json(reportView, 'The report'), ...problems },
+  ...mayRun,
+  request: { params: taskParams, headers: changeHeaders, body: body(ignoreBody) },
+  responses: { 200: json(reportView, 'The report', examples.report), ...problems },
 });
 
 const preview = createRoute({
@@ -92,10 +104,9 @@ const preview = createRoute({
   operationId: 'previewConfiguration',
   summary:
     'Show the request that a configuration is, with all defaults, and the tables it selects; nothing is sent',
-  security: bearer,
-  middleware: operator,
+  ...mayRun,
   request: { params: pairParams, body: body(configureBothBody) },
-  responses: { 200: json(previewView, 'The preview'), ...problems },
+  responses: { 200: json(previewView, 'The preview', examples.preview), ...problems },
 });
 
 /** What is looked at before a task starts. */
@@ -113,7 +124,8 @@ export function addPrecheckRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void
 
   app.openapi(run, async (c) => {
     const { pair, task } = await readTask(deps, c.req.valid('param'));
-    const report = await runTaskPrecheck(deps, {
+    const guarded = { ...deps, repository: repositoryFor(c, deps, task) };
+    const report = await runTaskPrecheck(guarded, {
       pair,
       task,
       actor: c.get('actor'),
@@ -125,11 +137,18 @@ export function addPrecheckRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void
   app.openapi(runBoth, async (c) => {
     const { id } = c.req.valid('param');
     const options = { actor: c.get('actor'), ...givenOf(c.req.valid('json')) };
+    const read = await Promise.all(directions.map((direction) => readTask(deps, { id, direction })));
+    const repository = repositoryForBoth(
+      c,
+      deps,
+      read.map(({ task }) => task),
+    );
     const reports = await Promise.all(
-      directions.map(async (direction) => {
-        const { pair, task } = await readTask(deps, { id, direction });
-        return task.configVersion > 0 ? runTaskPrecheck(deps, { pair, task, ...options }) : undefined;
-      }),
+      read.map(async ({ pair, task }) =>
+        task.configVersion > 0
+          ? runTaskPrecheck({ ...deps, repository }, { pair, task, ...options })
+          : undefined,
+      ),
     );
     const [forward, reverse] = reports;
     return c.json({ ...(forward ? { forward } : {}), ...(reverse ? { reverse } : {}) }, 200);
@@ -146,7 +165,9 @@ export function addPrecheckRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void
   app.openapi(ignore, async (c) => {
     const { task } = await readTask(deps, c.req.valid('param'));
     const { item } = c.req.valid('json');
-    return c.json(await ignoreItem(deps, { task, item, actor: c.get('actor') }), 200);
+    c.set('note', `item ${item}`);
+    const guarded = { ...deps, repository: repositoryFor(c, deps, task) };
+    return c.json(await ignoreItem(guarded, { task, item, actor: c.get('actor') }), 200);
   });
 
   app.openapi(preview, async (c) => {

@@ -9,12 +9,12 @@ import {
   resolveBody,
   taskParams,
 } from '../../../shared/client/contract.ts';
-import { requireRole } from '../auth.ts';
+import { examples } from '../../../shared/client/examples.ts';
 import { readConflict, readConflicts, resolveConflict } from '../conflicts.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { readEvents } from '../events.ts';
 import { readTask } from '../tasks.ts';
-import { bearer, body, json, problems } from './route.ts';
+import { body, changeHeaders, json, needs, problems, repositoryFor } from './route.ts';
 
 const path = '/v1/pairs/{id}/tasks/{direction}';
 
@@ -23,9 +23,9 @@ const events = createRoute({
   path: `${path}/events`,
   operationId: 'listEvents',
   summary: 'The history of a task, the newest first',
-  security: bearer,
+  ...needs('viewer'),
   request: { params: taskParams, query: pageQuery },
-  responses: { 200: json(eventList, 'A page of events'), ...problems },
+  responses: { 200: json(eventList, 'A page of events', examples.eventList), ...problems },
 });
 
 const conflicts = createRoute({
@@ -33,9 +33,9 @@ const conflicts = createRoute({
   path: `${path}/conflicts`,
   operationId: 'listConflicts',
   summary: 'The conflict log of a task, the newest first',
-  security: bearer,
+  ...needs('viewer'),
   request: { params: taskParams, query: conflictQuery },
-  responses: { 200: json(conflictList, 'A page of conflicts'), ...problems },
+  responses: { 200: json(conflictList, 'A page of conflicts', examples.conflictList), ...problems },
 });
 
 const conflict = createRoute({
@@ -43,9 +43,9 @@ const conflict = createRoute({
   path: `${path}/conflicts/{conflictId}`,
   operationId: 'getConflict',
   summary: 'One conflict, and what can be chosen for it',
-  security: bearer,
+  ...needs('viewer'),
   request: { params: conflictParams },
-  responses: { 200: json(conflictDetail, 'The conflict'), ...problems },
+  responses: { 200: json(conflictDetail, 'The conflict', examples.conflict), ...problems },
 });
 
 const resolve = createRoute({
@@ -54,10 +54,9 @@ const resolve = createRoute({
   operationId: 'resolveConflict',
   summary: 'Choose the version that stays, for a conflict that stopped the task',
   description: 'The choice is bound to the conflict and carried out when the task is tried again (retry).',
-  security: bearer,
-  middleware: requireRole('operator'),
-  request: { params: conflictParams, body: body(resolveBody) },
-  responses: { 200: json(conflictDetail, 'The conflict, with the choice'), ...problems },
+  ...needs('operator'),
+  request: { params: conflictParams, headers: changeHeaders, body: body(resolveBody) },
+  responses: { 200: json(conflictDetail, 'The conflict, with the choice', examples.conflict), ...problems },
 });
 
 /** What happened in a task: events from the table, conflicts from the destination database. */
@@ -84,6 +83,8 @@ export function addRecordRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
     const { conflictId: id, ...params } = c.req.valid('param');
     const { pair, task } = await readTask(deps, params);
     const { take } = c.req.valid('json');
+    repositoryFor(c, deps, task);
+    c.set('note', `take ${take} for conflict ${id}`);
     await resolveConflict(deps, pair, task, { id, take, actor: c.get('actor') });
     return c.json(await readConflict(deps, pair, task, { id, withRows: true }), 200);
   });

@@ -1,12 +1,19 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
-import { configureBody, taskDetail, taskParams } from '../../../shared/client/contract.ts';
+import {
+  configureBody,
+  limitsBody,
+  limitsView,
+  taskDetail,
+  taskParams,
+} from '../../../shared/client/contract.ts';
+import { examples } from '../../../shared/client/examples.ts';
+import { noLimits } from '../../../shared/task/load-limits.ts';
 import type { TaskInput } from '../../../shared/task/machine.ts';
-import { requireRole } from '../auth.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { releaseTask } from '../pairs.ts';
 import { configureTask, readTask, startTask } from '../tasks.ts';
 import { etagOfTask, viewTaskDetail } from '../views.ts';
-import { bearer, body, ifMatchHeader, json, problems, repositoryFor } from './route.ts';
+import { body, changeHeaders, ifMatchHeader, needs, problems, repositoryFor, tagged } from './route.ts';
 
 const path = '/v1/pairs/{id}/tasks/{direction}';
 
@@ -15,9 +22,9 @@ const read = createRoute({
   path,
   operationId: 'getTask',
   summary: 'Read a task: state, allowed actions, progress, latency, error, newest events',
-  security: bearer,
+  ...needs('viewer'),
   request: { params: taskParams },
-  responses: { 200: json(taskDetail, 'The task'), ...problems },
+  responses: { 200: tagged(taskDetail, 'The task', examples.task), ...problems },
 });
 
 const configure = createRoute({
@@ -25,10 +32,29 @@ const configure = createRoute({
   path,
   operationId: 'configureTask',
   summary: 'Configure a task',
-  security: bearer,
-  middleware: requireRole('admin'),
+  ...needs('admin'),
   request: { params: taskParams, headers: ifMatchHeader, body: body(configureBody) },
-  responses: { 200: json(taskDetail, 'The task'), ...problems },
+  responses: { 200: tagged(taskDetail, 'The task', examples.task), ...problems },
+});
+
+const readLimits = createRoute({
+  method: 'get',
+  path: `${path}/limits`,
+  operationId: 'getLimits',
+  summary: 'Read what a task may take from its source',
+  ...needs('viewer'),
+  request: { params: taskParams },
+  responses: { 200: tagged(limitsView, 'The limits in effect', examples.limits), ...problems },
+});
+
+const changeLimits = createRoute({
+  method: 'patch',
+  path: `${path}/limits`,
+  operationId: 'changeLimits',
+  summary: 'Change what a task may take from its source; takes effect within seconds, without a restart',
+  ...needs('operator'),
+  request: { params: taskParams, headers: ifMatchHeader, body: body(limitsBody) },
+  responses: { 200: tagged(limitsView, 'The limits in effect', examples.limits), ...problems },
 });
 
 const action = <const Name extends string, const Role extends 'operator' | 'admin'>(
@@ -41,10 +67,9 @@ const action = <const Name extends string, const Role extends 'operator' | 'admi
     path: `${path}/${name}`,
     operationId: `${name}Task`,
     summary,
-    security: bearer,
-    middleware: requireRole(role),
-    request: { params: taskParams, headers: ifMatchHeader },
-    responses: { 202: json(taskDetail, 'The task, on its way'), ...problems },
+    ...needs(role),
+    request: { params: taskParams, headers: changeHeaders },
+    responses: { 202: tagged(taskDetail, 'The task, on its way', examples.task), ...problems },
   });
 
 const start = action('start', 'operator', 'Start a task whose precheck has passed');
@@ -73,6 +98,21 @@ export function addTaskRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
     const configured = await configureTask(deps, repository, request);
     c.header('etag', etagOfTask(configured));
     return c.json(await viewTaskDetail(deps, configured), 200);
+  });
+
+  app.openapi(readLimits, async (c) => {
+    const { task } = await readTask(deps, c.req.valid('param'));
+    c.header('etag', etagOfTask(task));
+    return c.json(task.limits ?? noLimits, 200);
+  });
+
+  app.openapi(changeLimits, async (c) => {
+    const { task } = await readTask(deps, c.req.valid('param'));
+    const patch = c.req.valid('json');
+    c.set('note', JSON.stringify(patch));
+    const changed = await repositoryFor(c, deps, task).setLimits(task.id, patch, { actor: c.get('actor') });
+    c.header('etag', etagOfTask(changed));
+    return c.json(changed.limits ?? noLimits, 200);
   });
 
   app.openapi(start, async (c) => {
