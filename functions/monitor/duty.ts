@@ -2,6 +2,7 @@ import type { Log } from '../../shared/log/log.ts';
 import type { Delivery } from '../../shared/task/ports.ts';
 import type { Repository } from '../../shared/task/repository.ts';
 import type { Pair, Task, TaskConfig } from '../../shared/task/schema.ts';
+import type { AlertSenders } from './alerts/deliver.ts';
 import type { Emit } from './metrics.ts';
 
 /** A task with what it points at; `config` is absent before the first configuration. */
@@ -20,6 +21,7 @@ export type Round = {
   readonly delivery: Pick<Delivery, 'depth'>;
   readonly log: Log;
   readonly emit: Emit;
+  readonly senders: AlertSenders;
 };
 
 /** Something the monitor does in every round. It must bear being run twice at once, and being left out for a while. */

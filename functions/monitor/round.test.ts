@@ -36,6 +36,11 @@ beforeEach(async () => {
   dead = 0;
 });
 
+const noSenders = {
+  topics: { publish: async () => {} },
+  secrets: { get: async () => '' },
+  defaultTopic: undefined,
+};
 const later = (minutes: number) => {
   now = new Date(now.getTime() + minutes * 60_000);
 };
@@ -48,6 +53,7 @@ const round = (all?: readonly Duty[]) =>
       delivery: { depth: async () => ({ waiting: 3, dead }) },
       log: openLog({ write: (line) => lines.push(line) }),
       emit: (m) => measured.push(m),
+      senders: noSenders,
     },
     all,
   );

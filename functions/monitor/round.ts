@@ -1,5 +1,7 @@
 import { asPgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { alerts } from './duties/alerts.ts';
 import { backlog } from './duties/backlog.ts';
+import { expiry } from './duties/expiry.ts';
 import { latency } from './duties/latency.ts';
 import { retries } from './duties/retries.ts';
 import { states } from './duties/states.ts';
@@ -7,7 +9,7 @@ import type { Duty, Round } from './duty.ts';
 import { readWatched } from './watch.ts';
 
 /** In this order: what gives up shows in the states of the same round. */
-export const duties: readonly Duty[] = [retries, states, latency, backlog];
+export const duties: readonly Duty[] = [retries, states, latency, alerts, backlog, expiry];
 
 /** One round of the monitor. A duty that fails does not stop the others; gives the names of those that failed. */
 export async function runRound(round: Omit<Round, 'watched'>, all = duties): Promise<string[]> {

@@ -64,6 +64,11 @@ export function permissionsOn({ settings, table, bucket, copyQueue }: Subjects) 
       const reason = 'Each database has a secret of its own, made with its pair.';
       allowPattern(role, 'secretsmanager', actions, 'secret:pgtwin/*', reason);
     },
+    /** To the topics that the operator named, and no other. */
+    publish(role: IRole) {
+      const topics = new Set([settings.alarmTopicArn, ...(settings.alertTopicArns ?? [])]);
+      for (const arn of topics) if (arn) allow(role, 'sns', ['Publish'], arn);
+    },
     readParts: (role: IRole) => onParts(role, ['GetObject']),
     manageParts: (role: IRole) => onParts(role, ['PutObject', 'GetObject', 'DeleteObject']),
     /** What Lambda's poller does in the name of the function, and a handler that hands a message back early. */

@@ -144,13 +144,19 @@ export class ServerlessStack extends Stack {
 
     const monitor = addFunction(this, 'monitor', {
       ...common,
-      description: 'Ends hopeless retries, writes metrics',
+      description: 'Ends hopeless retries, writes metrics, sends alerts',
       memoryMb: 512,
       timeoutSeconds: 55,
-      environment,
+      environment: {
+        ...environment,
+        ...(settings.alarmTopicArn ? { PGTWIN_ALERT_TOPIC: settings.alarmTopicArn } : {}),
+      },
     });
-    may.table(monitor.role, 'write');
+    may.table(monitor.role, 'remove');
     may.measureTaskQueues(monitor.role);
+    // Webhooks are signed with secrets that tasks name.
+    may.readPasswords(monitor.role);
+    may.publish(monitor.role);
     new Rule(this, 'MonitorSchedule', {
       description: 'Runs the monitor of pgtwin',
       schedule: Schedule.rate(Duration.minutes(1)),

@@ -33,7 +33,11 @@ export const settings = z
       .describe(
         'the API takes requests signed by these IAM principals: role=arn-pattern, separated by commas',
       ),
-    alarmTopicArn: z.string().optional().describe('SNS topic that is told of alarms'),
+    alarmTopicArn: z
+      .string()
+      .optional()
+      .describe('SNS topic that is told of alarms, and of alerts of tasks that name none'),
+    alertTopicArns: list.optional().describe('further SNS topics that tasks may name for their alerts'),
     latencyAlarmSeconds: z.coerce.number().min(1).default(300).describe('latency of a task that is an alarm'),
     removal: z
       .enum(['retain', 'destroy'])

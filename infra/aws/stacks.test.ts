@@ -164,7 +164,8 @@ describe('as deployed by default', () => {
     ])
       expect(ofApply).not.toContain(action);
     const ofMonitor = statements.filter((s) => s.role.startsWith('MonitorRole')).flatMap((s) => s.actions);
-    expect(ofMonitor.filter((a) => /^(secretsmanager|s3|lambda):/.test(a))).toEqual([]);
+    expect(ofMonitor.filter((a) => /^(s3|lambda|sns):/.test(a))).toEqual([]);
+    expect(ofMonitor.filter((a) => /^secretsmanager:/.test(a))).toEqual(['secretsmanager:GetSecretValue']);
   });
 
   test('the capture may map queues to the apply function only', () => {
@@ -250,6 +251,7 @@ describe('with settings', () => {
     subnetIds: 'subnet-0123456789abcdef0, subnet-0123456789abcdef1',
     secretArns: 'arn:aws:secretsmanager:eu-central-1:111111111111:secret:orders-*',
     alarmTopicArn: 'arn:aws:sns:eu-central-1:111111111111:alarms',
+    alertTopicArns: 'arn:aws:sns:eu-central-1:111111111111:team-a',
     removal: 'destroy',
     captureCount: '2',
   };
@@ -271,7 +273,12 @@ describe('with settings', () => {
       'Apply',
       'Capture',
       'Copy',
+      'Monitor',
     ]);
+    const publishing = statementsOf(serverless).filter((s) => s.actions.includes('sns:Publish'));
+    expect(
+      publishing.map(({ role, resource }) => [role.replace(/Role.*/, ''), JSON.parse(resource)]),
+    ).toEqual([context.alarmTopicArn, context.alertTopicArns].map((arn) => ['Monitor', arn]));
   });
 
   test('with principals the API asks for IAM, and the table forgets what is over', () => {

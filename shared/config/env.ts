@@ -39,6 +39,10 @@ export const environment = z.object({
     .max(300_000)
     .default(10_000)
     .describe('after this many ms without a sign of life another capture takes a task over'),
+  PGTWIN_ALERT_TOPIC: z
+    .string()
+    .optional()
+    .describe('ARN of the SNS topic that alerts go to where a task names none'),
   PGTWIN_HOST: z
     .string()
     .min(1)

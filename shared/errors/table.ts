@@ -206,6 +206,11 @@ export const errors = {
     advice: 'Check DynamoDB and the role of the function.',
   },
   'blob-unavailable': { status: 503, retry: 'connection', advice: 'Check S3 and the role of the function.' },
+  'topic-unavailable': {
+    status: 503,
+    retry: 'connection',
+    advice: 'Check the ARN of the SNS topic, and that the role of the monitor may publish to it.',
+  },
   'secret-unavailable': {
     status: 503,
     retry: 'connection',
