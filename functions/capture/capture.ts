@@ -7,7 +7,6 @@ import { type CaptureDeps, TaskRunner } from './runner.ts';
 export type CaptureOptions = CaptureDeps & {
   /** Which tasks are picked up, by their pair's label. */
   readonly pool: string;
-  readonly pollMs?: number;
   readonly lease?: LeaseTimes;
 };
 
@@ -16,7 +15,7 @@ export type CaptureOptions = CaptureDeps & {
  * Several services share the tasks; those of a dead one are taken over when its leases expire.
  */
 export async function runCapture(options: CaptureOptions, signal: AbortSignal): Promise<void> {
-  const { repository, clock, log, pool, pollMs = 1_000 } = options;
+  const { repository, clock, log, pool, pollMs } = options;
   const owner = randomUUID();
   const leases = new LeaseTaker({
     table: repository.table,

@@ -27,6 +27,10 @@ export class Finishing {
     return this.#state === 'done';
   }
 
+  get isOver(): boolean {
+    return this.#state === 'over';
+  }
+
   over(): void {
     this.#state = 'over';
   }

@@ -251,7 +251,8 @@ export class Stream {
         read: later(this.#received, this.#reader.endLsn),
       });
       if (this.#draining && this.#nothingOutstanding) return this.#finish({ why: 'drained' });
-      await clock.sleep(this.#nothingOutstanding ? POLL_IDLE_MS : POLL_BUSY_MS, this.#ended.signal);
+      const idle = this.#nothingOutstanding && !this.#o.isAwaited();
+      await clock.sleep(idle ? POLL_IDLE_MS : POLL_BUSY_MS, this.#ended.signal);
     }
   }
 

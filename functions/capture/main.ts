@@ -34,6 +34,7 @@ async function main(): Promise<void> {
       clock: systemClock,
       log: openLog({ levels: environment.PGTWIN_LOG, area: 'capture' }),
       pool: environment.PGTWIN_POOL,
+      pollMs: environment.PGTWIN_POLL_MS,
       lease: { ttlMs, renewMs: Math.floor(ttlMs / 3) },
     },
     stop.signal,

@@ -44,9 +44,10 @@ export type CaptureDeps = {
   readonly copyQueueUrl: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Pause between two looks for tasks; the states of those that run are looked at twice as often. */
+  readonly pollMs: number;
 };
 
-const WATCH_MS = 500;
 const DRAIN_MS = 30_000;
 
 type Loaded = { task: Task; pair: Pair; config: TaskConfig; source: Target; destination: Target };
@@ -196,6 +197,7 @@ export class TaskRunner {
       table: this.#deps.repository.table,
       lease: this.#lease,
       log: this.#log,
+      isAwaited: () => finishing !== undefined && !finishing.isOver,
       onProgress: async (seen) => {
         await this.#streamMoved(seen);
         // Not in Retrying: there nothing is ever finished.
@@ -243,7 +245,7 @@ export class TaskRunner {
     const stop = AbortSignal.any([this.#stop, this.#done.signal]);
     let pausingSince: number | undefined;
     while (!stop.aborted) {
-      await clock.sleep(WATCH_MS, stop);
+      await clock.sleep(this.#deps.pollMs / 2, stop);
       const task = await repository.getTask(this.#id).catch(() => undefined);
       if (!task || stop.aborted) continue;
       this.#noteRetrying(task.state === 'Retrying');

@@ -31,6 +31,8 @@ export type StreamOptions = {
   /** `wal_sender_timeout` of the source in ms; 0 is off. */
   readonly senderTimeoutMs: number;
   readonly saveCheckpoint: (at: Confirmable) => Promise<void>;
+  /** Somebody waits for a position to be passed: the watermark is read often, though nothing is outstanding. */
+  readonly isAwaited: () => boolean;
   readonly onProgress: (reading: ProgressReading, stream: StreamFigures) => Promise<void>;
 };
 

@@ -30,6 +30,7 @@ export type StreamingOptions = {
   readonly delivery: Delivery;
   readonly clock: Clock;
   readonly log: Log;
+  readonly isAwaited: () => boolean;
   /** Told of every reading of the watermark, one call at a time. */
   readonly onProgress: (seen: StreamProgress) => Promise<void>;
 };

@@ -114,6 +114,7 @@ export class Platform {
       PGTWIN_COPY_QUEUE_URL: copyQueue.QueueUrl ?? '',
       PGTWIN_SECRETS: `file:${join(stateDir, 'secrets.json')}`,
       PGTWIN_LOG: options.log ?? 'info',
+      PGTWIN_POLL_MS: '200',
       PGTWIN_LEASE_MS: String(options.leaseMs ?? 3_000),
       PGTWIN_API_TOKENS: options.apiTokens,
       PGTWIN_PORT: String(options.apiPort ?? 0),

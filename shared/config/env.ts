@@ -32,6 +32,13 @@ export const environment = z.object({
     .optional()
     .describe('IAM principals at a function URL that asks for them: role=arn-pattern, separated by commas'),
   PGTWIN_POOL: z.string().default('default').describe('which tasks a capture picks up'),
+  PGTWIN_POLL_MS: z.coerce
+    .number()
+    .int()
+    .min(50)
+    .max(60_000)
+    .default(1_000)
+    .describe('ms between two looks of a capture for tasks to start; each look is one query'),
   PGTWIN_LEASE_MS: z.coerce
     .number()
     .int()
