@@ -1,4 +1,4 @@
-import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { health } from '../../shared/client/contract.ts';
 import { examples } from '../../shared/client/examples.ts';
@@ -7,13 +7,14 @@ import { audit } from './audit.ts';
 import { authenticate } from './auth.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { idempotency } from './idempotency.ts';
+import { METRICS_TYPE, metricsText } from './metrics-text.ts';
 import { Operations } from './operations.ts';
 import { answerError, answerProblem, problemOf, problemOfIssues } from './problem.ts';
 import { addPairRoutes } from './routes/pairs.ts';
 import { addPrecheckRoutes } from './routes/precheck.ts';
 import { addPreviewRoutes } from './routes/preview.ts';
 import { addRecordRoutes } from './routes/records.ts';
-import { json, problems } from './routes/route.ts';
+import { bearer, json, problems } from './routes/route.ts';
 import { addTaskRoutes } from './routes/tasks.ts';
 
 /** 5,000 tables by name, twice, with room. */
@@ -25,6 +26,23 @@ const healthz = createRoute({
   operationId: 'getHealth',
   summary: 'Whether the service answers; needs no token',
   responses: { 200: json(health, 'It does', examples.health), ...problems },
+});
+
+const metrics = createRoute({
+  method: 'get',
+  path: '/metrics',
+  operationId: 'getMetrics',
+  summary: "The figures of all tasks, in Prometheus' text format",
+  security: bearer,
+  responses: {
+    200: {
+      description: 'One sample a line, labelled by task, pair and direction',
+      content: {
+        'text/plain': { schema: z.string(), example: 'pgtwin_latency_seconds{task="k3v9x0qa7m_f"} 0.2' },
+      },
+    },
+    ...problems,
+  },
 });
 
 /** The HTTP API. Nothing is opened here: all that waits comes in with `deps`. */
@@ -64,6 +82,12 @@ export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   });
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
 
+  app.openAPIRegistry.registerPath(metrics);
+  app.use('/metrics', authenticate(deps.tokens, deps.principals));
+  app.get('/metrics', async (c) => {
+    const text = await metricsText(deps.repository, deps.now());
+    return c.body(text, 200, { 'content-type': METRICS_TYPE });
+  });
   app.use('/v1/*', authenticate(deps.tokens, deps.principals));
   app.use(
     '/v1/*',

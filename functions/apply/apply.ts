@@ -1,6 +1,7 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { TaskCounters } from '../../shared/log/metrics.ts';
 import { isConnectionError } from '../../shared/postgres/sqlstate.ts';
 import { type Message, parseMessage } from '../../shared/stream/message.ts';
 import { appliedStates } from '../../shared/task/machine.ts';
@@ -18,6 +19,7 @@ export type ApplyDeps = {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly log: Log;
+  readonly counters?: Pick<TaskCounters, 'add'>;
   /** Makes records that failed visible again after some seconds, instead of at their visibility time-out. */
   readonly delay: (records: readonly SQSRecord[], seconds: number) => Promise<void>;
 };
@@ -68,13 +70,22 @@ export class Apply {
       if (messages.length === 0) return this.#failed(group, task, records, thrown, log);
     }
     if (messages.length === 0) return upTo;
+    const started = performance.now();
     try {
       const result = await this.#apply(task, messages, log);
+      if (result) this.#count(task, result, performance.now() - started);
       if (result) log.debug?.('applied', { ...result, last: messages.at(-1)!.header.last });
       return upTo;
     } catch (thrown) {
       return this.#failed(group, task, records, thrown, log);
     }
+  }
+
+  #count(task: string, { changes, transactions, conflicts, gap }: BatchResult, ms: number): void {
+    this.#deps.counters?.add(task, {
+      ...{ RowsWritten: changes, TransactionsWritten: transactions, ConflictsMet: conflicts },
+      ...{ GapsMet: gap ? 1 : 0, ApplySeconds: ms / 1000 },
+    });
   }
 
   async #apply(taskId: string, messages: readonly Message[], log: Log): Promise<BatchResult | undefined> {

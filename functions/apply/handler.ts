@@ -6,6 +6,7 @@ import { openTable } from '../../shared/aws/table.ts';
 import { systemClock } from '../../shared/config/clock.ts';
 import { readEnvironment } from '../../shared/config/env.ts';
 import { openLog } from '../../shared/log/log.ts';
+import { TaskCounters } from '../../shared/log/metrics.ts';
 import { Repository } from '../../shared/task/repository.ts';
 import { Apply } from './apply.ts';
 
@@ -20,6 +21,7 @@ function open(): Apply {
     clock: systemClock,
     log: openLog({ levels: environment.PGTWIN_LOG, area: 'apply' }),
     delay: openVisibility(),
+    counters: new TaskCounters({ environment: environment.PGTWIN_PREFIX }),
   });
 }
 

@@ -7,6 +7,7 @@ import { systemClock } from '../../shared/config/clock.ts';
 import { readEnvironment } from '../../shared/config/env.ts';
 import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { openLog } from '../../shared/log/log.ts';
+import { TaskCounters } from '../../shared/log/metrics.ts';
 import { Repository } from '../../shared/task/repository.ts';
 import { runCapture } from './capture.ts';
 
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
       copyQueueUrl,
       clock: systemClock,
       log: openLog({ levels: environment.PGTWIN_LOG, area: 'capture' }),
+      counters: new TaskCounters({ environment: environment.PGTWIN_PREFIX }),
       pool: environment.PGTWIN_POOL,
       pollMs: environment.PGTWIN_POLL_MS,
       lease: { ttlMs, renewMs: Math.floor(ttlMs / 3) },

@@ -1,5 +1,6 @@
 import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { TaskCounters } from '../../shared/log/metrics.ts';
 import { type Target, withClient } from '../../shared/postgres/connect.ts';
 import { lsnOf, type Position } from '../../shared/stream/position.ts';
 import type { TaskInput } from '../../shared/task/machine.ts';
@@ -46,6 +47,7 @@ export type CaptureDeps = {
   readonly log: Log;
   /** Pause between two looks for tasks; the states of those that run are looked at twice as often. */
   readonly pollMs: number;
+  readonly counters?: Pick<TaskCounters, 'add'>;
 };
 
 const DRAIN_MS = 30_000;
@@ -66,6 +68,8 @@ export class TaskRunner {
   #current = new AbortController();
   #streaming: Streaming | undefined;
   #attempt = 0;
+  /** Interruptions so far. */
+  #retries = 0;
   readonly #done = new AbortController();
 
   constructor(deps: CaptureDeps, lease: Lease, stop: AbortSignal) {
@@ -129,6 +133,7 @@ export class TaskRunner {
     const loaded = await this.#load(task);
     const { config } = loaded;
     const status = new StatusReporter({ ...this.#deps, task: this.#id, log: this.#log });
+    status.retries = this.#retries;
     let copyEnd: bigint | undefined;
     if (initializing) {
       const done = await initialize({
@@ -310,6 +315,8 @@ export class TaskRunner {
       advice: error.rule.advice,
       at: clock.now().toISOString(),
     };
+    this.#retries += 1;
+    this.#deps.counters?.add(this.#id, { Retries: 1 });
     const never = error.rule.retry === 'never';
     await this.#move(never ? 'give-up' : 'error', error.message, { error: facts }).catch(() => {});
     if (never) return false;

@@ -1,4 +1,5 @@
 import type { Log } from '../../shared/log/log.ts';
+import type { TaskCounters } from '../../shared/log/metrics.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
 import { slotName } from '../../shared/postgres/names.ts';
 import type { Clock } from '../../shared/task/ports.ts';
@@ -15,17 +16,27 @@ const sourceSql = /* sql */ `
          extract(epoch from clock_timestamp() - $2::timestamptz)::float8::text as behind
     from pg_catalog.pg_replication_slots where slot_name = $1`;
 
+type StatusOptions = {
+  readonly repository: Repository;
+  readonly clock: Clock;
+  readonly task: string;
+  readonly log: Log;
+  readonly counters?: Pick<TaskCounters, 'add'> | undefined;
+};
+
 /** Live figures of one task, written to the table every few seconds and to the log every minute. */
 export class StatusReporter {
-  readonly #o: { repository: Repository; clock: Clock; task: string; log: Log };
+  readonly #o: StatusOptions;
   #writtenAt = 0;
   #loggedAt = 0;
   #copy: TaskStatus['copy'] = null;
-  #before: { at: number; changes: number; bytes: number } | undefined;
+  #before: { at: number; changes: number; bytes: number; messages: number } | undefined;
   #last: TaskStatus | undefined;
   notes: readonly string[] = [];
+  /** Interruptions before these figures. */
+  retries = 0;
 
-  constructor(o: { repository: Repository; clock: Clock; task: string; log: Log }) {
+  constructor(o: StatusOptions) {
     this.#o = o;
   }
 
@@ -60,7 +71,12 @@ export class StatusReporter {
       walRetainedBytes: rows[0]?.retained === null || rows[0] === undefined ? null : Number(rows[0].retained),
       position: reading.position,
     };
-    this.#before = { at: now, changes: reading.changes, bytes: figures.bytesSent };
+    this.#o.counters?.add(this.#o.task, {
+      BytesSent: Math.max(0, figures.bytesSent - (this.#before?.bytes ?? 0)),
+      MessagesSent: Math.max(0, figures.messagesSent - (this.#before?.messages ?? 0)),
+    });
+    const { bytesSent: bytes, messagesSent: messages } = figures;
+    this.#before = { at: now, changes: reading.changes, bytes, messages };
     await this.#write(status);
     if (now - this.#loggedAt >= LOG_MS) {
       this.#loggedAt = now;
@@ -98,6 +114,7 @@ export class StatusReporter {
       walRetainedBytes: null,
       position: null,
       copy: this.#copy,
+      retries: this.retries,
       notes: [...this.notes],
     };
   }

@@ -1,9 +1,9 @@
 import type { Log } from '../../shared/log/log.ts';
+import type { Emit } from '../../shared/log/metrics.ts';
 import type { Delivery } from '../../shared/task/ports.ts';
 import type { Repository } from '../../shared/task/repository.ts';
 import type { Pair, Task, TaskConfig } from '../../shared/task/schema.ts';
 import type { AlertSenders } from './alerts/deliver.ts';
-import type { Emit } from './metrics.ts';
 
 /** A task with what it points at; `config` is absent before the first configuration. */
 export type Watched = {

@@ -5,8 +5,8 @@ import { openTopics } from '../../shared/aws/topic.ts';
 import { readEnvironment } from '../../shared/config/env.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { openLog } from '../../shared/log/log.ts';
+import { metricLine } from '../../shared/log/metrics.ts';
 import { Repository } from '../../shared/task/repository.ts';
-import { metricLine } from './metrics.ts';
 import { runRound } from './round.ts';
 
 /** Lambda's entry: once a minute. Fails, for the alarm on errors, if a duty failed. */

@@ -4,11 +4,11 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createTableIfMissing, openTable } from '../../shared/aws/table.ts';
 import { openLog } from '../../shared/log/log.ts';
+import type { Measured } from '../../shared/log/metrics.ts';
+import { metricLine } from '../../shared/log/metrics.ts';
 import { Repository } from '../../shared/task/repository.ts';
 import { type TaskStatus, taskConfig, taskIdOf } from '../../shared/task/schema.ts';
 import type { Duty } from './duty.ts';
-import type { Measured } from './metrics.ts';
-import { metricLine } from './metrics.ts';
 import { duties, runRound } from './round.ts';
 
 const dynalite = createRequire(import.meta.url)('dynalite') as (options: object) => Server;

@@ -11,7 +11,7 @@ import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { METRIC_NAMESPACE } from '../../functions/monitor/metrics.ts';
+import { METRIC_NAMESPACE } from '../../shared/log/metrics.ts';
 import type { Settings } from './settings.ts';
 
 type Watched = {
@@ -55,5 +55,13 @@ export function addAlarms(scope: Construct, { settings, functions, copyDeadLette
   alarm('copy-dead-letters', 'Chunks of a full copy were given up.', dead, 1);
   alarm('task-dead-letters', 'Messages of a task were given up.', monitored('MessagesDead'), 1);
   alarm('tasks-failed', 'A task is in state Failed.', monitored('TasksFailed'), 1);
+  const wal = settings.walAlarmGigabytes * 2 ** 30;
+  alarm(
+    'wal-retained',
+    'A slot keeps much WAL: the disk of its source may fill up.',
+    monitored('WalRetainedBytes'),
+    wal,
+    3,
+  );
   alarm('latency', 'A task is late.', monitored('LatencySeconds'), settings.latencyAlarmSeconds, 3);
 }

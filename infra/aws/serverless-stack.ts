@@ -12,6 +12,7 @@ import type { Construct } from 'constructs';
 import { TTL_ATTRIBUTE } from '../../shared/aws/table.ts';
 import { acknowledge } from './acknowledge.ts';
 import { addAlarms } from './alarms.ts';
+import { addDashboard } from './dashboard.ts';
 import { type Added, addFunction, functionNameOf } from './function.ts';
 import { givenNetwork } from './network.ts';
 import { permissionsOn } from './permissions.ts';
@@ -183,6 +184,7 @@ export class ServerlessStack extends Stack {
 
     const functions = { apply: apply.fn, copy: copy.fn, api: api.fn, monitor: monitor.fn };
     addAlarms(this, { settings, functions, copyDeadLetters });
+    addDashboard(this, { settings, functions });
     const outputs = {
       Prefix: prefix,
       ApiUrl: url.url,

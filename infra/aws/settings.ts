@@ -39,6 +39,11 @@ export const settings = z
       .describe('SNS topic that is told of alarms, and of alerts of tasks that name none'),
     alertTopicArns: list.optional().describe('further SNS topics that tasks may name for their alerts'),
     latencyAlarmSeconds: z.coerce.number().min(1).default(300).describe('latency of a task that is an alarm'),
+    walAlarmGigabytes: z.coerce
+      .number()
+      .positive()
+      .default(20)
+      .describe('WAL kept by a slot that is an alarm'),
     removal: z
       .enum(['retain', 'destroy'])
       .default('retain')

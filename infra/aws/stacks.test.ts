@@ -147,8 +147,16 @@ describe('as deployed by default', () => {
         'monitor-errors',
         'task-dead-letters',
         'tasks-failed',
+        'wal-retained',
       ].map((name) => `pgtwin-${name}`),
     );
+  });
+
+  test('one dashboard shows what the parts measure', () => {
+    const [board] = Object.values(made().serverless.findResources('AWS::CloudWatch::Dashboard'));
+    const body = JSON.stringify(board?.['Properties']);
+    const names = ['LatencySeconds', 'WalRetainedBytes', 'ConflictsMet', 'Retries', 'TasksFailed'];
+    for (const name of names) expect(body).toContain(name);
   });
 
   test('no role may do everything of a service, and apply may neither remove items nor touch secrets', () => {

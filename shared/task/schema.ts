@@ -220,6 +220,7 @@ export const taskStatus = z.strictObject({
       etaSeconds: z.number().nullable(),
     })
     .nullable(),
+  retries: z.number().optional().describe('interruptions since this capture has the task'),
   notes: z.array(z.string()).default([]).describe('what falls back to what, for a person'),
 });
 export type TaskStatus = z.infer<typeof taskStatus>;

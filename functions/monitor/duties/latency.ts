@@ -1,21 +1,27 @@
+import type { Metric } from '../../../shared/log/metrics.ts';
 import { capturedStates } from '../../../shared/task/machine.ts';
-import type { TaskStatus } from '../../../shared/task/schema.ts';
+import type { TaskState, TaskStatus } from '../../../shared/task/schema.ts';
 import type { Duty } from '../duty.ts';
-import type { Metric } from '../metrics.ts';
 
 /** A capture writes the figures every few seconds: older than this, nobody captures. */
 const STALE_SECONDS = 30;
 
-/** Turns the figures that captures wrote into metrics: one set per task, and the worst latency, for the alarm. */
+/** Nobody captures these, but their slots keep WAL. */
+const keepsWal: readonly TaskState[] = ['Paused', 'Failed'];
+const alarming = ['LatencySeconds', 'WalRetainedBytes'];
+
+/** Turns the figures that captures wrote into metrics: one set per task, and the worst of all, for the alarms. */
 export const latency: Duty = {
   name: 'latency',
   async run({ watched, repository, prefix, now, emit }) {
-    let worst: Metric | undefined;
+    const worst = new Map<string, Metric>();
     for (const { task, pair } of watched) {
-      if (!capturedStates.includes(task.state)) continue;
+      const captured = capturedStates.includes(task.state);
+      if (!captured && !keepsWal.includes(task.state)) continue;
       const status = await repository.getStatus(task.id);
       if (!status) continue;
-      const metrics = metricsOf(status, now);
+      const metrics = metricsOf(status, now).filter(({ name }) => captured || name === 'WalRetainedBytes');
+      if (metrics.length === 0) continue;
       emit({
         dimensions: { Environment: prefix, Task: task.id },
         metrics,
@@ -26,10 +32,11 @@ export const latency: Duty = {
           dimensions: { Environment: prefix, Task: task.id, Kind: kind },
           metrics: [{ name: 'ConflictsOfKind', unit: 'Count', value }],
         });
-      const latencyOfTask = metrics.find(({ name }) => name === 'LatencySeconds');
-      if (latencyOfTask && latencyOfTask.value >= (worst?.value ?? 0)) worst = latencyOfTask;
+      for (const metric of metrics)
+        if (alarming.includes(metric.name) && metric.value >= (worst.get(metric.name)?.value ?? 0))
+          worst.set(metric.name, metric);
     }
-    if (worst) emit({ dimensions: { Environment: prefix }, metrics: [worst] });
+    if (worst.size > 0) emit({ dimensions: { Environment: prefix }, metrics: [...worst.values()] });
   },
 };
 
@@ -46,6 +53,7 @@ export function metricsOf(status: TaskStatus, now: Date): Metric[] {
     { name: 'RowsApplied', unit: 'Count', value: status.rowsApplied },
     { name: 'TransactionsApplied', unit: 'Count', value: status.transactionsApplied },
     { name: 'Conflicts', unit: 'Count', value: status.conflicts },
+    { name: 'RetriesSoFar', unit: 'Count', value: status.retries ?? 0 },
     ...maybe('WalRetainedBytes', 'Bytes', status.walRetainedBytes),
   ];
 }
