@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { asPgtwinError } from '../shared/errors/pgtwin-error.ts';
+import { buildConsole } from './console.ts';
 import { type Bundle, bundles } from './functions.ts';
 
 export const projectFolder = resolve(import.meta.dirname, '..');
@@ -33,6 +34,7 @@ export async function buildFunctions(options: BuildOptions = {}): Promise<Built[
     const file = join(output, bundle.output);
     await rm(dirname(file), { recursive: true, force: true });
     await bundleOne(bundle, file);
+    if (bundle.console) await buildConsole(join(dirname(file), 'console'));
     const { size } = await stat(file);
     report(`${bundle.name}: ${(size / 1024).toFixed(0)} KB`);
     built.push({ name: bundle.name, file, bytes: size });

@@ -5,6 +5,7 @@ import { examples } from '../../shared/client/examples.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { audit } from './audit.ts';
 import { authenticate } from './auth.ts';
+import { addConsoleRoutes } from './console/routes.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { idempotency } from './idempotency.ts';
 import { METRICS_TYPE, metricsText } from './metrics-text.ts';
@@ -15,6 +16,7 @@ import { addPrecheckRoutes } from './routes/precheck.ts';
 import { addPreviewRoutes } from './routes/preview.ts';
 import { addRecordRoutes } from './routes/records.ts';
 import { bearer, json, problems } from './routes/route.ts';
+import { addTableRoutes } from './routes/tables.ts';
 import { addTaskRoutes } from './routes/tasks.ts';
 
 /** 5,000 tables by name, twice, with room. */
@@ -66,7 +68,8 @@ export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   });
   app.use(async (c, next) => {
     await next();
-    c.header('cache-control', 'no-store');
+    // The console's files say for themselves how long they may be kept.
+    if (!c.res.headers.has('cache-control')) c.header('cache-control', 'no-store');
     c.header('x-content-type-options', 'nosniff');
   });
 
@@ -82,6 +85,7 @@ export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   });
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
 
+  addConsoleRoutes(app, deps);
   app.openAPIRegistry.registerPath(metrics);
   app.use('/metrics', authenticate(deps.tokens, deps.principals));
   app.get('/metrics', async (c) => {
@@ -106,6 +110,7 @@ export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   addTaskRoutes(app, deps);
   addPrecheckRoutes(app, deps);
   addRecordRoutes(app, deps);
+  addTableRoutes(app, deps);
   addPreviewRoutes(app, deps, operations);
   return app;
 }

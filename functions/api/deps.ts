@@ -14,6 +14,8 @@ export type ApiDeps = {
   readonly now: () => Date;
   /** How long a database may take to answer a login. Default 5 s. */
   readonly connectTimeoutMs?: number;
+  /** Folder of the built console; without it there is none. */
+  readonly consoleFolder?: string;
 };
 
 export type ApiEnv = { Variables: ApiVariables };

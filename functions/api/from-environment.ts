@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { openSecretStore } from '../../shared/aws/secret.ts';
 import { openTable } from '../../shared/aws/table.ts';
 import { type Environment, readEnvironment } from '../../shared/config/env.ts';
@@ -18,6 +19,8 @@ export async function depsFromEnvironment(): Promise<{ deps: ApiDeps; environmen
     repository: new Repository(openTable(environment.PGTWIN_TABLE), now),
     tokens: parseTokens(text),
     principals: parsePrincipals(environment.PGTWIN_API_PRINCIPALS),
+    // The build puts the console beside the bundle, which this file is then part of.
+    consoleFolder: environment.PGTWIN_CONSOLE ?? fileURLToPath(new URL('./console', import.meta.url)),
     log: openLog({ levels: environment.PGTWIN_LOG, area: 'api' }),
   };
   return { deps, environment };

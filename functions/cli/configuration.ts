@@ -1,4 +1,5 @@
 import type { Configure, ConfigureBoth } from '../../shared/client/client.ts';
+import { type Entry, parseEntry } from '../../shared/client/entry.ts';
 import type { Direction } from '../../shared/task/schema.ts';
 import { usageError, type Values } from './command.ts';
 import type { Io } from './io.ts';
@@ -118,16 +119,11 @@ function selectionOf(
   };
 }
 
-/** `schema`, `schema.table`, or these in double quotes where a name has a dot. */
-export function entryOf(text: string, option: string): { schema: string; table?: string } {
-  const part = '(?:"((?:[^"]|"")+)"|([^".]+))';
-  const found = new RegExp(`^${part}(?:[.]${part})?$`).exec(text);
-  if (!found) throw usageError(`${option} must be like shop, shop.orders, "shop.*" or '"a.b"."c d"'`);
-  const [, quotedSchema, schema, quotedTable, table] = found;
-  const plain = (quoted: string | undefined, bare: string | undefined) =>
-    quoted?.replaceAll('""', '"') ?? bare;
-  const named = plain(quotedTable, table);
-  return { schema: plain(quotedSchema, schema)!, ...(named === undefined ? {} : { table: named }) };
+/** Names of tables as a command line has them. */
+export function entryOf(text: string, option: string): Entry {
+  const entry = parseEntry(text);
+  if (!entry) throw usageError(`${option} must be like shop, shop.orders, "shop.*" or '"a.b"."c d"'`);
+  return entry;
 }
 
 type Fields = readonly { readonly path: readonly string[]; readonly value: unknown }[];

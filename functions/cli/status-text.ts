@@ -1,7 +1,8 @@
 import type { PairView, TaskView } from '../../shared/client/contract.ts';
+import { bytes, count, decimal, duration } from '../../shared/client/figures.ts';
 import type { Paint } from '../../shared/client/precheck-text.ts';
 import { type Direction, destinationOf, sourceOf, type TaskState } from '../../shared/task/schema.ts';
-import { bar, bytes, count, decimal, duration, spark } from './figures.ts';
+import { bar, spark } from './figures.ts';
 
 /** A figure that is older than this is shown with its age. */
 const OLD_SECONDS = 15;

@@ -69,6 +69,7 @@ export async function demo(run: DemoRun): Promise<boolean> {
 
   step('2. The local platform starts: API, capture, apply, copy, with a queue and a table of its own');
   const { platform, api, log } = await startPlatform(databases.folder, open);
+  screen.item('console', `${platform.apiUrl}/console/   token ${api.token}`);
   screen.item('API', platform.apiUrl);
   const pair = await preparePair(api, databases, screen);
 

@@ -18,6 +18,7 @@ export async function keepRunning(options: {
   const curl = (path: string) => `curl -s -H 'Authorization: Bearer ${api.token}' ${api.url}${path}`;
   screen.heading('Everything keeps running (--keep). Write on either side and look at the other:');
   for (const side of sides) screen.item(`side ${side}`, `psql '${databases[side].url}'`);
+  screen.item('console', `${api.url}/console/   (sign in with the token)`);
   screen.item('API', `${api.url}   token ${api.token}`);
   screen.item('the pair', curl(`/v1/pairs/${pair}`));
   screen.item('conflicts', curl(`/v1/pairs/${pair}/tasks/forward/conflicts`));

@@ -8,6 +8,7 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, ListQueuesCommand } from '@aws-sdk/client-sqs';
 import { createTableIfMissing } from '../../shared/aws/table.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { buildConsole } from '../console.ts';
 import { startTableServer } from './dynamo.ts';
 import { type EventSource, openEventSource } from './event-source.ts';
 import { type FunctionHost, openFunctionHost } from './function-host.ts';
@@ -29,6 +30,8 @@ export type PlatformOptions = {
   /** Variables for the API, such as its tokens. */
   readonly apiTokens: string;
   readonly apiPort?: number;
+  /** Serve the web console. Default true. */
+  readonly console?: boolean;
   /** More environment variables for all parts, such as NODE_OPTIONS. */
   readonly variables?: Readonly<Record<string, string>>;
 };
@@ -92,6 +95,7 @@ export class Platform {
   /** Starts all parts; the API's address is in `apiUrl`. */
   static async start(options: PlatformOptions): Promise<Platform> {
     const { stateDir, persistent = true } = options;
+    const consoleFolder = join(stateDir, 'console');
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     const queue = await startQueueServer();
     const table = await startTableServer(persistent ? { dataDir: join(stateDir, 'table') } : {});
@@ -118,6 +122,7 @@ export class Platform {
       PGTWIN_LEASE_MS: String(options.leaseMs ?? 3_000),
       PGTWIN_API_TOKENS: options.apiTokens,
       PGTWIN_PORT: String(options.apiPort ?? 0),
+      PGTWIN_CONSOLE: consoleFolder,
       ...options.variables,
     };
     await createTableIfMissing(TABLE, { endpoint: table.endpoint, region: 'us-east-1', credentials: local });
@@ -129,6 +134,8 @@ export class Platform {
     });
     await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
     s3.destroy();
+    // Read with the first request for it.
+    if (options.console ?? true) await buildConsole(consoleFolder);
     const platform = new Platform(options, env, queue.endpoint, [queue, table]);
     await Promise.all([platform.#startApi(), platform.apply.warm(), platform.copy.warm()]);
     platform.startCapture();

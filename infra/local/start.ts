@@ -72,6 +72,7 @@ async function main(): Promise<number> {
 }
 
 function describe(api: ApiClient, folder: StateFolder, log: LogFile): void {
+  say(`  console ${styleText('bold', `${api.url}/console/`)}   (sign in with the token)`);
   say(`  API     ${styleText('bold', api.url)}   (OpenAPI: ${api.url}/openapi.json)`);
   say(`  token   ${api.token}   (kept in ${join(folder.path, 'api-token')})`);
   say(`  log     ${log.path}`);

@@ -1,6 +1,7 @@
 import { PgtwinError } from '../errors/pgtwin-error.ts';
 import { type ErrorCode, errors } from '../errors/table.ts';
-import { type Problem, problemTypePrefix } from './problem.ts';
+import type { Problem } from './problem.ts';
+import { problemTypePrefix } from './problem-type.ts';
 
 export type CallOptions = {
   /** Fields of the query; what is undefined is left out. */
@@ -81,16 +82,18 @@ function textOf(query: NonNullable<CallOptions['query']>): string {
   return parameters.size === 0 ? '' : `?${parameters}`;
 }
 
-/** A code that only a newer API knows becomes `internal`, with that API's own words. */
+/** A code that only a newer API knows becomes `internal`, with that API's own words. The document is the cause. */
 function errorOf(text: string, otherwise: string): PgtwinError {
-  const { type, detail, field, advice } = problemIn(text);
+  const problem = problemIn(text);
+  const { type, detail, field, advice } = problem;
   if (!type?.startsWith(problemTypePrefix)) return unreachable(`${otherwise}.`);
   const code = type.slice(problemTypePrefix.length);
-  return new PgtwinError(code in errors ? (code as ErrorCode) : 'internal', {
+  const facts = {
     detail: detail ?? `${otherwise}.`,
     ...(field ? { field } : {}),
     ...(advice ? { advice } : {}),
-  });
+  };
+  return new PgtwinError(code in errors ? (code as ErrorCode) : 'internal', facts, { cause: problem });
 }
 
 function problemIn(text: string): Partial<Problem> {

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Direction } from '../task/schema.ts';
+import type { Direction, Side } from '../task/schema.ts';
 import { type CallOptions, type ClientOptions, callApi } from './call.ts';
 import type {
   Action,
@@ -8,12 +8,16 @@ import type {
   auditList,
   auditQuery,
   bothTasks,
+  CatalogQuery,
   ConflictDetail,
+  CopyQuery,
+  catalogList,
   configureBody,
   configureBothBody,
   conflictList,
   conflictQuery,
   connectivityReport,
+  copyList,
   createPairBody,
   eventList,
   limitsBody,
@@ -38,6 +42,8 @@ export type Preview = z.infer<typeof previewView>;
 export type PairPage = z.infer<typeof pairList>;
 export type EventPage = z.infer<typeof eventList>;
 export type ConflictPage = z.infer<typeof conflictList>;
+export type CatalogPage = z.infer<typeof catalogList>;
+export type CopyPage = z.infer<typeof copyList>;
 export type ConnectivityReport = z.infer<typeof connectivityReport>;
 /** Actions that are asked for without a body. */
 export type PlainAction = Exclude<Action, 'configure' | 'precheck'>;
@@ -73,6 +79,10 @@ export type ApiClient = {
   testConnectivity(id: string, direction: Direction): Promise<ConnectivityReport>;
   getTask(id: string, direction: Direction): Promise<TaskDetail>;
   act(id: string, direction: Direction, action: PlainAction, guard?: Guard): Promise<TaskDetail>;
+  /** Tables of a database as it is now. */
+  listTables(id: string, side: Side, query?: Partial<CatalogQuery>): Promise<CatalogPage>;
+  /** Progress of the full copy, table by table. */
+  listCopy(id: string, direction: Direction, query?: Partial<CopyQuery>): Promise<CopyPage>;
   listEvents(id: string, direction: Direction, page?: Page): Promise<EventPage>;
   listConflicts(id: string, direction: Direction, query?: Page & ConflictFilter): Promise<ConflictPage>;
   getConflict(id: string, direction: Direction, conflict: string): Promise<ConflictDetail>;
@@ -123,6 +133,10 @@ export function openApiClient(options: ClientOptions): ApiClient {
     getTask: (id, direction) => send('GET', taskPath(id, direction)),
     act: (id, direction, action, guard) =>
       send('POST', `${taskPath(id, direction)}/${action}`, { headers: headersOf(guard) }),
+    listTables: (id, side, query) =>
+      send('GET', `${pairPath(id)}/sides/${side}/tables`, { query: { ...query } }),
+    listCopy: (id, direction, query) =>
+      send('GET', `${taskPath(id, direction)}/copy`, { query: { ...query } }),
     listEvents: (id, direction, page) =>
       send('GET', `${taskPath(id, direction)}/events`, { query: { ...page } }),
     listConflicts: (id, direction, query) =>

@@ -201,6 +201,56 @@ export const previewView = z
   })
   .openapi('Preview');
 
+export const sideParams = z.object({ id: pairIdParam, side: z.enum(sides).openapi({ example: 'a' }) });
+const tablePage = {
+  limit: z.coerce.number().int().min(1).max(1000).default(500),
+  cursor: z.string().max(1024).optional().describe('`next` of the page before'),
+  search: z.string().max(128).optional().describe('only names (schema.table) that hold this text'),
+};
+export const catalogQuery = z.strictObject({
+  ...tablePage,
+  columns: z.enum(['true', 'false']).default('false').describe('with the columns of each table'),
+});
+export type CatalogQuery = z.infer<typeof catalogQuery>;
+export const catalogTable = z.strictObject({
+  schema: z.string(),
+  name: z.string(),
+  kind: z.enum(['ordinary', 'partitioned', 'foreign']),
+  rowsEstimated: z.number(),
+  sizeBytes: z.number(),
+  key: z.array(z.string()).nullable().describe('columns that name a row; null: it can not be synchronized'),
+  columns: z
+    .array(z.strictObject({ name: z.string(), type: z.string(), notNull: z.boolean() }))
+    .optional()
+    .describe('if asked for'),
+});
+export type CatalogTable = z.infer<typeof catalogTable>;
+export const catalogList = z
+  .strictObject({
+    tables: z.array(catalogTable).describe('by name; partitions stand under their topmost table'),
+    next,
+  })
+  .openapi('CatalogTables');
+
+export const copyQuery = z.strictObject({
+  ...tablePage,
+  state: z.enum(['waiting', 'copying', 'done']).optional(),
+});
+export type CopyQuery = z.infer<typeof copyQuery>;
+export const copyTable = z.strictObject({
+  schema: z.string(),
+  name: z.string(),
+  state: z.enum(['waiting', 'copying', 'done']),
+  rowsEstimated: z.number(),
+  rowsDone: z.number(),
+  bytesEstimated: z.number(),
+  percent: z.number(),
+});
+export type CopyTableView = z.infer<typeof copyTable>;
+export const copyList = z
+  .strictObject({ tables: z.array(copyTable).describe('of the full copy of this run, by name'), next })
+  .openapi('CopyTables');
+
 export const conflictQuery = z.strictObject({
   limit: pageSize.default(50),
   cursor: z

@@ -81,6 +81,29 @@ export const examples = {
     curl: `curl -X POST "$PGTWIN_API/v1/pairs/k3v9x0qa7m/tasks/forward/pause" -H "authorization: Bearer $PGTWIN_TOKEN" -H 'if-match: "7"'`,
     ...{ role: 'operator', allowed: true },
   },
+  catalogList: {
+    tables: [
+      {
+        ...{
+          schema: 'public',
+          name: 'item',
+          kind: 'ordinary',
+          rowsEstimated: 1_200_000,
+          sizeBytes: 98_000_000,
+        },
+        ...{ key: ['id'], columns: [{ name: 'id', type: 'bigint', notNull: true }] },
+      },
+    ],
+    next: 'WyJwdWJsaWMiLCJpdGVtIl0',
+  },
+  copyList: {
+    tables: [
+      {
+        ...{ schema: 'public', name: 'item', state: 'copying', rowsEstimated: 1_200_000, rowsDone: 500_000 },
+        ...{ bytesEstimated: 98_000_000, percent: 41.7 },
+      },
+    ],
+  },
   eventList: { events: [event] },
   conflictList: { conflicts: [conflict], next: '17' },
   conflict: { ...conflict, result: 'stopped', offers: ['take-source', 'keep-destination', 'retry'] },

@@ -1,8 +1,5 @@
 import { z } from 'zod';
 
-/** `type` of a problem document without the code of the error table that it ends in. */
-export const problemTypePrefix = 'https://pgtwin.dev/problems/';
-
 export const fieldProblem = z.strictObject({
   field: z.string().describe('path of the field, such as sides.a.host'),
   message: z.string(),

@@ -56,6 +56,11 @@ export const environment = z.object({
     .default('127.0.0.1')
     .describe('address that the API listens on under Node; 0.0.0.0 for all'),
   PGTWIN_PORT: z.coerce.number().int().min(0).max(65535).default(8080).describe('port of the API under Node'),
+  PGTWIN_CONSOLE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('folder of the built web console; by default the one beside the API’s bundle'),
   PGTWIN_LOG: z.string().default('info').describe('level, then levels by area: info,capture=debug'),
 });
 export type Environment = z.infer<typeof environment>;

@@ -1,6 +1,7 @@
 import { PgtwinError } from '../errors/pgtwin-error.ts';
 import type { Queryable } from '../postgres/connect.ts';
 import { codeOf, sqlstate } from '../postgres/sqlstate.ts';
+import { CHUNKS_PER_ATTEMPT } from './work.ts';
 
 /**
  * What has been copied stands in `pgtwin.copy_chunk` of the destination, because only there it commits with the rows:
@@ -157,4 +158,25 @@ export async function readTouched(client: Queryable, key: LedgerKey): Promise<Se
     [key.task, key.generation],
   );
   return new Set(rows.map((row) => row.relation));
+}
+
+export type CopiedTable = { readonly rows: number; readonly finished: boolean };
+
+const copiedSql = /* sql */ `
+  with attempt as (
+    select coalesce(max(chunk), 0) * $3::int as first from pgtwin.copy_chunk
+     where task = $1 and generation = $2 and relation = '${ATTEMPTS}')
+  select relation, bool_or(chunk = ${FINISHED}) as finished, coalesce(max(copied_rows) filter (where chunk = ${FINISHED}),
+         sum(copied_rows) filter (where chunk between first and first + $3::int - 1), 0)::int8 as rows
+    from pgtwin.copy_chunk, attempt
+   where task = $1 and generation = $2 and relation <> '${ATTEMPTS}' group by relation`;
+
+/** How far each table is, by its name in the ledger: what the newest attempt has copied of it, or all. */
+export async function readCopied(client: Queryable, key: LedgerKey): Promise<Map<string, CopiedTable>> {
+  const { rows } = await client.query<{ relation: string; rows: bigint; finished: boolean }>(copiedSql, [
+    key.task,
+    key.generation,
+    CHUNKS_PER_ATTEMPT,
+  ]);
+  return new Map(rows.map((row) => [row.relation, { rows: Number(row.rows), finished: row.finished }]));
 }

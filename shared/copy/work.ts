@@ -55,7 +55,7 @@ export function readCopyMessage(body: string): CopyMessage {
 export const relationOf = (table: TableName): string => qualified(table.schema, table.name);
 
 /** Chunk numbers in the ledger name their attempt: what an attempt before a lost snapshot did is not this one's. */
-const CHUNKS_PER_ATTEMPT = 100_000;
+export const CHUNKS_PER_ATTEMPT = 100_000;
 export const chunkNumber = (attempt: number, index: number): number => attempt * CHUNKS_PER_ATTEMPT + index;
 export const chunkIndex = (chunk: number): number => chunk % CHUNKS_PER_ATTEMPT;
 

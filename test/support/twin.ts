@@ -26,6 +26,7 @@ export async function openPlatform(options: Partial<PlatformOptions> = {}): Prom
   const platform = await Platform.start({
     stateDir,
     persistent: false,
+    console: false,
     apiTokens: `test:admin:${token}`,
     leaseMs: 2_000,
     onLine: (line) => {

@@ -1,9 +1,9 @@
 import type { PrecheckOrder, PrecheckReports } from '../../../shared/client/client.ts';
 import type { PairView } from '../../../shared/client/contract.ts';
+import { duration } from '../../../shared/client/figures.ts';
 import { precheckLines } from '../../../shared/client/precheck-text.ts';
 import { destinationOf, directions, type Side, sourceOf } from '../../../shared/task/schema.ts';
 import { type Context, defineCommand, usageError } from '../command.ts';
-import { duration } from '../figures.ts';
 import { directionsOf, pickPair, taskOption } from '../pick.ts';
 
 export const precheck = defineCommand({

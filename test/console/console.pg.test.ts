@@ -1,0 +1,247 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type ConsolePage, openBrowser, openConsole } from '../support/browser.ts';
+import {
+  checkAndStart,
+  connectBoth,
+  mirrorTables,
+  pairOf,
+  seeBothConnected,
+  seeBothRunning,
+  typedSide,
+} from '../support/console-procedure.ts';
+import { openDatabase, type TestDatabase } from '../support/database.ts';
+import { differences } from '../support/tables.ts';
+import { openPlatform, type TestPlatform } from '../support/twin.ts';
+import { until } from '../support/wait.ts';
+
+let platform: TestPlatform;
+let browser: Awaited<ReturnType<typeof openBrowser>>;
+beforeAll(async () => {
+  [platform, browser] = await Promise.all([openPlatform({ console: true }), openBrowser()]);
+});
+afterAll(async () => {
+  await browser?.[Symbol.asyncDispose]();
+  await platform?.[Symbol.asyncDispose]();
+});
+
+const schema = /* sql */ `
+  create schema shop;
+  create table shop.customer (id int primary key, name text, city text);
+  create table shop.orders (id int primary key, customer int, total numeric(10, 2));
+  create table shop.log_entry (id int primary key, line text);
+  create table public.note (id int primary key, t text);
+  insert into shop.customer select g, 'customer ' || g, 'Bern' from generate_series(1, 2000) g;
+  insert into shop.orders select g, g % 2000, g / 3.0 from generate_series(1, 8000) g;`;
+
+type Sides = Readonly<Record<'a' | 'b', TestDatabase>>;
+
+test('the whole procedure in a browser, a conflict that stops a task, until the pair is gone', {
+  timeout: 240_000,
+}, async () => {
+  await using a = await openDatabase('a', { schema, mustEndClean: true });
+  await using b = await openDatabase('b', { mustEndClean: true });
+  await using shown = await openConsole(browser, platform.platform.apiUrl);
+  const { page, look } = shown;
+  const sides = { a, b };
+
+  await signIn(shown);
+  await connect(shown, sides);
+  await seeBothConnected(shown, { look });
+  await choose(shown);
+  await mirrorTables(shown, { look });
+  await settings(shown);
+  await checkAndStart(shown, { look });
+  await seeBothRunning(shown);
+  const pair = pairOf(shown);
+
+  // Written on one side, seen on the other, in both directions; what was not chosen stays where it is.
+  await a.query(
+    `update shop.customer set city = 'Basel' where id = 7; insert into shop.log_entry values (1, 'a')`,
+  );
+  await b.query(`insert into shop.orders values (90001, 7, 12.50)`);
+  await until('both sides to be equal', async (saw) => {
+    const found = await differences(a, b, ['shop.customer', 'shop.orders']);
+    saw(found);
+    return found.length === 0;
+  });
+  expect(await b.rows(`select city from shop.customer where id = 7`)).toEqual([{ city: 'Basel' }]);
+  expect(await a.rows(`select total::text from shop.orders where id = 90001`)).toEqual([{ total: '12.50' }]);
+  await page
+    .getByText(/now \d/)
+    .first()
+    .waitFor();
+  await look('pair-running');
+  await lookAround(shown, pair);
+
+  await stopByConflict(shown, pair, sides);
+  await decide(shown, pair);
+  await seeBothRunning(shown);
+  await until('the choice to be carried out', async () => {
+    const rows = await Promise.all(
+      [a, b].map((side) => side.rows(`select name from shop.customer where id = 3`)),
+    );
+    return rows.flat().every(({ name }) => name === 'from a');
+  });
+
+  await removePair(shown, pair);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  expect(await page.evaluate('JSON.stringify(sessionStorage) + document.cookie')).toBe('{}');
+  shown.assertClean();
+});
+
+async function signIn(shown: ConsolePage): Promise<void> {
+  const { page, look } = shown;
+  await page.goto(`${platform.platform.apiUrl}/console`);
+  await look('sign-in');
+  await page.getByLabel('API token').fill('not-the-token-of-this-service');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('This is not a token of this service.').waitFor();
+  await shown.signIn(platform.platform.env['PGTWIN_API_TOKENS']!.split(':')[2]!);
+  await page.getByText('There is no pair yet').waitFor();
+  await look('pairs-empty');
+}
+
+/** With a wrong password first: the API names the field, and its message stands at the input. */
+async function connect(shown: ConsolePage, { a, b }: Sides): Promise<void> {
+  const { page, look } = shown;
+  const typed = { a: typedSide(a.url, a.password), b: typedSide(b.url, b.password) };
+  await connectBoth(shown, { name: 'Shop', sides: { ...typed, b: { ...typed.b, password: 'wrong' } } });
+  const password = page.getByLabel('Password of side b');
+  await until('the field to be marked', async () => (await password.getAttribute('aria-invalid')) === 'true');
+  await look('setup-new-refused');
+  await password.fill(b.password);
+  await page.getByRole('button', { name: 'Connect and continue' }).click();
+}
+
+/** One schema but for one table; the reverse task is not decided silently. */
+async function choose(shown: ConsolePage): Promise<void> {
+  const { page } = shown;
+  await page.getByText('4 tables of 4 selected').waitFor();
+  await page.getByLabel('Everything').uncheck();
+  await page.getByLabel('All tables of the schema shop').check();
+  await page.getByLabel('Search the tables').fill('log');
+  await page.getByLabel('log_entry').uncheck();
+  await page.getByLabel('Search the tables').fill('');
+  await page.getByText('2 tables of 4 selected').waitFor();
+  await page.getByRole('button', { name: 'Continue to the settings' }).click();
+  await page.getByText('Choose what the reverse task does.').waitFor();
+}
+
+/** A wrong number is refused by the API, and its message stands at the input. */
+async function settings(shown: ConsolePage): Promise<void> {
+  const { page, look } = shown;
+  await page.getByLabel('Conflict policy', { exact: true }).selectOption('task-failed');
+  await page.getByText('Retries and WAL').click();
+  const minutes = page.getByLabel('Retry other errors for');
+  await minutes.fill('1000');
+  await page.getByRole('button', { name: 'Save and check' }).click();
+  await until('the field to be marked', async () => (await minutes.getAttribute('aria-invalid')) === 'true');
+  await look('setup-settings');
+  await minutes.fill('5');
+}
+
+/** Every tab of a task that runs, by keyboard from one to the next. */
+async function lookAround({ page, look, visit }: ConsolePage, pair: string): Promise<void> {
+  await visit(`pairs/${pair}/forward`);
+  await page.getByRole('heading', { name: 'Full copy by table' }).waitFor();
+  await page.getByRole('row', { name: /shop.orders Done/ }).waitFor();
+  await look('task-overview');
+  const tabs = page.getByRole('navigation', { name: 'Forward task' });
+  const waits = {
+    Conflicts: () => page.getByText('No conflicts').waitFor(),
+    Events: () =>
+      page
+        .getByRole('row', { name: /Initializing/ })
+        .first()
+        .waitFor(),
+    Precheck: () => page.getByText('Ready to start').waitFor(),
+    Configuration: () => page.getByText('"conflictPolicy": "task-failed"').waitFor(),
+  };
+  for (const [name, wait] of Object.entries(waits)) {
+    await tabs.getByRole('link', { name }).focus();
+    await page.keyboard.press('Enter');
+    await wait();
+    const heading = page.getByRole('heading', { level: 1 });
+    await until('the heading to have the focus', async () =>
+      heading.evaluate((e) => e === e.ownerDocument.activeElement),
+    );
+    await look(`task-${name.toLowerCase()}`);
+  }
+  await visit('');
+  await page.getByRole('row', { name: /Shop/ }).waitFor();
+  await look('pairs');
+}
+
+/** Both sides write one row while the forward task is paused by the page's own buttons. */
+async function stopByConflict(
+  { page, look, visit }: ConsolePage,
+  pair: string,
+  { a, b }: Sides,
+): Promise<void> {
+  await visit(`pairs/${pair}`);
+  const forward = page.getByRole('region', { name: 'Forward task' });
+  await forward.getByRole('button', { name: 'Pause the forward task' }).click();
+  await page.getByRole('dialog').getByText('the slot keeps WAL').waitFor();
+  await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
+  await forward.getByText('Paused', { exact: true }).waitFor();
+  await a.query(`update shop.customer set name = 'from a' where id = 3`);
+  await b.query(`update shop.customer set name = 'from b' where id = 3`);
+  await forward.getByRole('button', { name: 'Resume the forward task' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
+  await forward.getByText('Failed', { exact: true }).waitFor({ timeout: 60_000 });
+  await look('pair-failed');
+}
+
+async function decide({ page, look, visit }: ConsolePage, pair: string): Promise<void> {
+  await visit(`pairs/${pair}/forward/conflicts`);
+  await page.getByLabel('Table', { exact: true }).fill('orders');
+  await page.getByText('No conflict fits the filter').waitFor();
+  await page.getByLabel('Table', { exact: true }).fill('customer');
+  await page.getByLabel('Result').selectOption('stopped');
+  await page.getByRole('row', { name: /shop.customer/ }).waitFor();
+  await look('conflicts');
+  await page
+    .getByRole('row', { name: /shop.customer/ })
+    .getByRole('link')
+    .click();
+  await page.getByRole('row', { name: /name differs from a from b/ }).waitFor();
+  await look('conflict');
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: "Take the source's version" }).click();
+  await dialog.getByRole('button', { name: 'Take the source' }).click();
+  await page.getByText("Chosen: the source's version").waitFor();
+  await look('conflict-chosen');
+  await page.getByRole('button', { name: 'Retry the task' }).click();
+  await dialog.getByRole('button', { name: 'Retry' }).click();
+  await page.getByRole('heading', { name: /Forward task/ }).waitFor();
+  await visit(`pairs/${pair}`);
+}
+
+/** Cancelled by Escape first, which gives the focus back to the button that asked. */
+async function removePair({ page, look }: ConsolePage, pair: string): Promise<void> {
+  const ask = page.getByRole('button', { name: 'Delete pair…' });
+  const dialog = page.getByRole('dialog');
+  await ask.click();
+  await dialog.waitFor();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  expect(await ask.evaluate((e) => e === e.ownerDocument.activeElement)).toBe(true);
+  await ask.click();
+  await look('pair-delete');
+  await dialog.getByRole('button', { name: 'Release both tasks and delete' }).click();
+  await page.getByText('The pair is being deleted').waitFor();
+  await until(
+    'the pair to be gone',
+    async () =>
+      page
+        .getByText(`There is no pair ${pair}`)
+        .isVisible()
+        .catch(() => false),
+    {
+      timeoutMs: 60_000,
+    },
+  );
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Pairs' }).click();
+  await page.getByText('There is no pair yet').waitFor();
+}
