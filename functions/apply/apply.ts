@@ -2,7 +2,7 @@ import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { TaskCounters } from '../../shared/log/metrics.ts';
-import { isConnectionError } from '../../shared/postgres/sqlstate.ts';
+import { isConnectionError, translateOwn } from '../../shared/postgres/sqlstate.ts';
 import { type Message, parseMessage } from '../../shared/stream/message.ts';
 import { appliedStates } from '../../shared/task/machine.ts';
 import { type BlobStore, type Clock, type SecretStore, targetOf } from '../../shared/task/ports.ts';
@@ -131,7 +131,7 @@ export class Apply {
     thrown: unknown,
     log: Log,
   ): Promise<number> {
-    const error = asPgtwinError(thrown);
+    const error = asPgtwinError(translateOwn(thrown));
     log.error('messages not applied', { group, code: error.code, error });
     const lane = this.#lanes.get(group);
     if (

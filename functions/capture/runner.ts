@@ -2,6 +2,7 @@ import { asPgtwinError, PgtwinError } from '../../shared/errors/pgtwin-error.ts'
 import type { Log } from '../../shared/log/log.ts';
 import type { TaskCounters } from '../../shared/log/metrics.ts';
 import { type Target, withClient } from '../../shared/postgres/connect.ts';
+import { translateOwn } from '../../shared/postgres/sqlstate.ts';
 import { lsnOf, type Position } from '../../shared/stream/position.ts';
 import type { TaskInput } from '../../shared/task/machine.ts';
 import {
@@ -305,7 +306,7 @@ export class TaskRunner {
   /** Records what went wrong and waits; false if the task is not to be tried again. */
   async #failed(thrown: unknown): Promise<boolean> {
     if (this.#stop.aborted || this.#current.signal.aborted) return !this.#stop.aborted;
-    const error = asPgtwinError(thrown);
+    const error = asPgtwinError(translateOwn(thrown));
     if (error.code === 'lease-lost' || error.code === 'not-found') return false;
     const { clock, repository } = this.#deps;
     this.#log.error('task interrupted', { code: error.code, attempt: this.#attempt, error });

@@ -62,6 +62,15 @@ export const isTransient = (error: unknown): boolean =>
     [sqlstate.serializationFailure, sqlstate.deadlockDetected, sqlstate.lockNotAvailable] as string[]
   ).includes(codeOf(error));
 
+/** Classes of SQLSTATE begin with a digit, or with F, H, P or X; no error code of Node does. */
+const sqlstates = /^[0-9FHPX][0-9A-Z]{4}$/;
+
+/** Anything thrown: translated where it comes from `pg`, else as it is. */
+export const translateOwn = (error: unknown): unknown =>
+  error instanceof PgtwinError || !(sqlstates.test(codeOf(error)) || isConnectionError(error))
+    ? error
+    : translate(error);
+
 /** Translates an error of `pg` once, at the border; the cause stays attached for the log. */
 export function translate(error: unknown, facts: ErrorFacts = {}): PgtwinError {
   if (error instanceof PgtwinError) return error;

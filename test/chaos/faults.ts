@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { GetQueueUrlCommand, PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import { until } from '../support/wait.ts';
 import type { Fault } from './schedule.ts';
 import { type SecondCapture, startSecondCapture } from './second-capture.ts';
 import type { World } from './world.ts';
@@ -105,12 +106,31 @@ export class Faults {
       case 'lease-lost':
         return this.#loseLease(Math.max(fault.stoppedMs, leaseMs + 1_000));
       case 'task-paused':
-        await twin.act(fault.direction, 'pause');
-        await twin.reach(fault.direction, 'Paused');
-        await pause(fault.forMs);
-        await twin.act(fault.direction, 'resume');
-        return;
+        return this.#pauseTask(fault.direction, fault.forMs);
     }
+  }
+
+  /** One that a conflict has stopped, or stops meanwhile, is not paused. */
+  async #pauseTask(direction: 'forward' | 'reverse', forMs: number): Promise<void> {
+    const { twin } = this.#world;
+    try {
+      await twin.act(direction, 'pause');
+    } catch (error) {
+      if (/not allowed in state Failed/.test(String(error))) return;
+      throw error;
+    }
+    const state = await until(
+      `task ${direction} is no longer Pausing`,
+      async (saw) => {
+        const task = await twin.task(direction);
+        saw(task.state);
+        return task.state === 'Pausing' ? undefined : task.state;
+      },
+      { timeoutMs: 60_000 },
+    );
+    if (state !== 'Paused') return;
+    await pause(forMs);
+    await twin.act(direction, 'resume');
   }
 
   /** Some milliseconds after the next invocation has begun, or now if none comes. */

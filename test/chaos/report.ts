@@ -73,6 +73,10 @@ export function complaints(lines: readonly string[]): string[] {
   return [...counts].sort((a, b) => b[1] - a[1]).map(([what, count]) => `${count} x ${what}`);
 }
 
+/** Errors that nobody has given a name: a bug, or one that is not translated where it comes from. */
+export const nameless = (lines: readonly string[]): string[] =>
+  lines.filter((line) => /"code":"internal"/.test(line) && /"level":"(warn|error)"/.test(line));
+
 const isOf = (control: string, { table, key }: Difference): boolean =>
   control.includes(table.split('.').at(-1)!) && control.includes(JSON.stringify(key));
 

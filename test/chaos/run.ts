@@ -2,7 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Faults } from './faults.ts';
 import { keepHistory } from './history.ts';
 import type { ChaosOptions } from './options.ts';
-import { complaints, keepFailure, keepLog } from './report.ts';
+import { openPerson } from './person.ts';
+import { mayStop } from './policies.ts';
+import { complaints, keepFailure, keepLog, nameless } from './report.ts';
 import { describe, isChosen, scheduleOf, setupOf } from './schedule.ts';
 import { judge, type Verdict, waitForQuiet } from './verdict.ts';
 import { openWorld } from './world.ts';
@@ -18,9 +20,13 @@ export type ChaosResult = {
   readonly converged: boolean;
   readonly lost: number;
   readonly deadLetters: number;
+  /** Errors that were logged as `internal`. */
+  readonly internal: number;
   /** Why it did not come to an end, if it did not. */
   readonly failure?: string;
 };
+
+const SLOWNESS = 60;
 
 /** Writes, faults, quiet, verdict. What went wrong is printed, and kept under test/output. */
 export async function runChaos(options: ChaosOptions, print: (line: string) => void): Promise<ChaosResult> {
@@ -31,7 +37,7 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
   print(`seed ${seed}, ${seconds} s, policy ${policy}, ${JSON.stringify(setup)}`);
   for (const fault of faults) print(`fault ${describe(fault)}`);
   const lines: string[] = [];
-  const writers = openWriters(seed);
+  const writers = openWriters(seed, policy === 'task-failed' ? SLOWNESS : 1);
   const name = `chaos-${seed}-${policy}-${new Date().toISOString().replaceAll(/[:.]/g, '')}`;
   await using world = await openWorld(options, setup, {
     onLine: (line) => lines.push(line),
@@ -45,6 +51,7 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
 
   writers.copied();
   writers.begin('b', world.twin.b.url);
+  const person = mayStop(policy) ? openPerson(world.on.call, world.twin.pair, seed) : undefined;
   let verdict: Verdict | undefined;
   let failure: unknown;
   const started = performance.now();
@@ -67,11 +74,17 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
   } catch (error) {
     failure = error;
   }
+  await person?.stop().catch((error: unknown) => {
+    failure ??= error;
+  });
+  if (person) print(`conflicts answered by a person: ${person.answered}`);
   for (const line of complaints(lines)) print(`logged ${line}`);
+  const internal = nameless(lines);
+  for (const line of internal.slice(0, 5)) print(line);
   const converged = verdict !== undefined && verdict.differences.length === 0;
   const lost = verdict?.lost.length ?? 0;
   const deadLetters = verdict?.deadLetters ?? 0;
-  if (!converged || lost > 0 || deadLetters > 0) {
+  if (!converged || lost > 0 || deadLetters > 0 || internal.length > 0) {
     if (failure) print(String((failure as Error).stack ?? failure));
     await keepFailure({ world, name, faults: faults.map(describe), lines, verdict, print }).catch(
       (error: unknown) => print(`not all could be kept: ${String(error)}`),
@@ -86,10 +99,11 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
     converged,
     lost,
     deadLetters,
+    internal: internal.length,
     ...(failure ? { failure: String((failure as Error).message ?? failure) } : {}),
   };
 }
 
 /** True if nothing went wrong. */
-export const isClean = ({ converged, lost, deadLetters }: ChaosResult): boolean =>
-  converged && lost === 0 && deadLetters === 0;
+export const isClean = ({ converged, lost, deadLetters, internal }: ChaosResult): boolean =>
+  converged && lost === 0 && deadLetters === 0 && internal === 0;

@@ -1,7 +1,7 @@
 /**
  * Hot tables: three unique keys beside the key, one of them partial, and values that are TOASTed; a compound key with REPLICA IDENTITY FULL; a
  * deferrable unique key; one that is truncated. And those that must be exact: every `ledger` transaction writes one row
- * of its own side and counts it in one of that side's counters.
+ * of its own side and counts it in one of that side's counters, in a tally of both, and in its side's half of a row.
  */
 export const schema = /* sql */ `
   create table item (id int primary key, n int not null default 0, u text unique, v int unique, pad text,
@@ -21,9 +21,16 @@ export const schema = /* sql */ `
   create table scratch (id int primary key, n int not null default 0, t text);
   insert into scratch select g, 0, 's' from generate_series(1, 10) g;
 
-  create table ledger (side text, n int, counter int not null, pad text, primary key (side, n));
+  create table ledger (side text, n int, counter int not null, tally int, by int, half int, pad text,
+                       primary key (side, n));
   create table counter (id int primary key, n bigint not null default 0);
-  insert into counter select g from generate_series(0, 9) g;`;
+  insert into counter select g from generate_series(0, 9) g;
+  create table tally (id int primary key, n bigint not null default 0);
+  alter table tally replica identity full;
+  insert into tally select g from generate_series(1, 4) g;
+  create table halves (id int primary key, a bigint not null default 0, b bigint not null default 0);
+  alter table halves replica identity full;
+  insert into halves select g from generate_series(1, 4) g;`;
 
 /** Tables of the conflict protocol and of the streams, for the history that is kept of a failed run. */
 export const watched = [
@@ -33,6 +40,8 @@ export const watched = [
   'scratch',
   'ledger',
   'counter',
+  'tally',
+  'halves',
   'pgtwin.apply_progress',
   'pgtwin.heartbeat',
   'pgtwin.outcome',

@@ -30,10 +30,19 @@ export function hotTransaction(random: Random, side: Side, n: number): Transacti
 /** A transaction of a side's own rows: whatever happens, it counts exactly once. */
 export function ledgerTransaction(random: Random, side: Side, n: number): Transaction {
   const counter = 2 * random.below(5) + (side === 'b' ? 1 : 0);
+  const id = 1 + random.below(4);
+  const by = random.below(9) - 3;
+  // A row that both sides count in: together, or each in a column of its own.
+  const [shared, both] = random.pick([
+    ['null, null, null', ''],
+    [`${id}, ${by}, null`, `update tally set n = n + ${by} where id = ${id}`],
+    [`null, null, ${id}`, `update halves set ${side} = ${side} + 1 where id = ${id}`],
+  ]);
   return {
     statements: [
-      `insert into ledger values ('${side}', ${n}, ${counter}, repeat('${side}', ${random.below(40)}))`,
+      `insert into ledger values ('${side}', ${n}, ${counter}, ${shared}, repeat('${side}', ${random.below(40)}))`,
       `update counter set n = n + 1 where id = ${counter}`,
+      ...(both ? [both] : []),
     ],
     pauseMs: 5 + random.below(30),
   };

@@ -7,6 +7,7 @@ import { localSqsClient } from '../../infra/local/sqs-port.ts';
 import { openProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
 import type { ChaosOptions } from './options.ts';
+import { conflictFieldsOf, identityOf } from './policies.ts';
 import type { Setup } from './schedule.ts';
 import { schema } from './schema.ts';
 import { openTableProxy, type TableProxy } from './table-proxy.ts';
@@ -70,7 +71,7 @@ export async function openWorld(
   stack.defer(() => sqs.destroy());
 
   const { account, arbiter, onDeleted, synchronousCommit } = setup;
-  const config = { conflictPolicy: options.policy, onDeleted, synchronousCommit };
+  const config = { ...conflictFieldsOf(options.policy), onDeleted, synchronousCommit };
   const direct = { a: '', b: '' };
   const through = (side: Side) => (url: string) => {
     direct[side] = url;
@@ -83,7 +84,7 @@ export async function openWorld(
   const twin = await openTwin(
     { call },
     {
-      schema,
+      schema: schema + identityOf(options.policy),
       account,
       arbiter,
       forward: config,

@@ -18,8 +18,11 @@ export type Writers = {
 
 const HOT_WRITERS = 2;
 
-/** Each writer has a sequence of its own, by the seed; how far it comes is the machine's. */
-export function openWriters(seed: number): Writers {
+/**
+ * Each writer has a sequence of its own, by the seed; how far it comes is the machine's. `slowness` stretches the pauses:
+ * where a person answers conflicts there must be few.
+ */
+export function openWriters(seed: number, slowness: number): Writers {
   const stopping = new AbortController();
   const acknowledged: Record<Side, number[]> = { a: [], b: [] };
   const running: Promise<void>[] = [];
@@ -38,9 +41,10 @@ export function openWriters(seed: number): Writers {
     };
     const next = (n: number): Transaction => {
       const transaction = make(random, n);
+      const pauseMs = slowness * Math.max(transaction.pauseMs, slowness === 1 ? 0 : 10);
       return state.copied || !/^truncate/.test(transaction.statements[0]!)
-        ? transaction
-        : { ...transaction, statements: ['select'] };
+        ? { ...transaction, pauseMs }
+        : { statements: ['select'], pauseMs };
     };
     running.push(write(url, next, noted, stopping.signal));
   };

@@ -18,6 +18,7 @@ test('random writes on both sides and three faults: identical, exact, nothing lo
     converged: true,
     lost: 0,
     deadLetters: 0,
+    internal: 0,
   });
   expect(result.writes).toBeGreaterThan(100);
   expect(result.conflicts).toBeGreaterThan(0);

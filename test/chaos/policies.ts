@@ -1,0 +1,36 @@
+import type { PolicyName } from '../../shared/task/schema.ts';
+
+/** No clock, no dice: the same answer for the same two versions. Two rows of which one must go: the smaller text stays. */
+const resolver = /* js */ `
+export default ({ source, destination }) => {
+  if (!source.row || !destination.row) return source.row ? 'source' : 'destination';
+  const [one, other] = [JSON.stringify(source.row), JSON.stringify(destination.row)];
+  if (source.row.id !== destination.row.id || one.length % 3 > 0) return one < other ? 'source' : 'destination';
+  return 'n' in source.row ? { n: String(Math.max(Number(source.row.n), Number(destination.row.n))) } : 'source';
+};`;
+
+/** Measured from old rows: the tables of such policies need them in the stream. */
+const merging: readonly PolicyName[] = ['merge-columns', 'delta'];
+
+/** SQL for the hot tables before the tasks start. */
+export const identityOf = (policy: PolicyName): string =>
+  merging.includes(policy)
+    ? ['item', 'rank', 'scratch'].map((name) => `alter table ${name} replica identity full;`).join(' ')
+    : '';
+
+/** A conflict may wait for a person. */
+export const mayStop = (policy: PolicyName): boolean => policy === 'task-failed' || policy === 'resolver';
+
+/**
+ * The fields of both tasks. Whatever the policy, the increments of `tally` add up, and of `halves` each side owns a
+ * column: both must be exact at the end.
+ */
+export const conflictFieldsOf = (policy: PolicyName): Record<string, unknown> => {
+  const columns = (table: string) => ({ schema: 'public', table, columns: ['n'] });
+  return {
+    conflictPolicy: policy,
+    deltaColumns: [columns('tally'), ...(policy === 'delta' ? ['item', 'part', 'rank'].map(columns) : [])],
+    tablePolicies: [{ schema: 'public', table: 'halves', conflictPolicy: 'merge-columns' }],
+    ...(policy === 'resolver' ? { resolver: { source: resolver } } : {}),
+  };
+};
