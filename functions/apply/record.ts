@@ -77,6 +77,16 @@ async function versionNow(session: Session, { table, key }: AnswerWrite, here: S
 const rowNow = async (session: Session, { table, key }: OutcomeWrite) =>
   rowParameter((await lockRow(session, table, table.key, key))?.values ?? null);
 
+const CLEAN_EVERY_MS = 5_000;
+const cleanedAt = new WeakMap<Session, number>();
+
+/** True now and then: the first time in a session, and after some seconds. */
+export function answersAreDue(session: Session, now: number): boolean {
+  if (now - (cleanedAt.get(session) ?? Number.NEGATIVE_INFINITY) < CLEAN_EVERY_MS) return false;
+  cleanedAt.set(session, now);
+  return true;
+}
+
 /**
  * Forgets control rows that the other side has seen. Their publication has inserts only: cleaning sends nothing. A
  * follower's pulls are not among them: they stay until they are answered, whoever has seen them.

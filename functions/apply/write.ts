@@ -27,7 +27,7 @@ import { type ChoiceOf, ExactExecutor, type LoggedConflict, type Role } from './
 import { keyString, type NetRow, type NetTable, netChanges, refsOf, withKeyOf } from './net-change.ts';
 import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf } from './plan.ts';
 import { advanceProgress, type Progress } from './progress.ts';
-import { cleanControls, writeControls } from './record.ts';
+import { answersAreDue, cleanControls, writeControls } from './record.ts';
 import { readKeys } from './rows.ts';
 import type { Session } from './session.ts';
 import type { ApplyTable } from './tables.ts';
@@ -203,7 +203,9 @@ export class BatchWriter {
     const { client, ownXids } = this.#session;
     await ownXids.prune(client, ownFloor);
     const arbiter = this.#settings.here === this.#settings.arbiter;
-    if (this.#open.size > 0) await cleanControls(client, this.#settings.opposite, ownFloor, arbiter);
+    // The arbiter's are those that are open. A follower's answers are not looked at, only now and then for cleaning.
+    if (arbiter ? this.#open.size > 0 : answersAreDue(this.#session, performance.now()))
+      await cleanControls(client, this.#settings.opposite, ownFloor, arbiter);
   }
 
   async #exact(mode: Mode): Promise<ExactExecutor> {

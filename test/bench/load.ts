@@ -29,6 +29,22 @@ begin
     insert into bench.history values (nextval('load.history_id'), t, (t - 1) / 10 + 1, a, d, localtimestamp);
     commit;
   end loop;
+end $$;
+create procedure load.disjoint(n int, scale int, half int) language plpgsql as $$
+declare
+  a int; b int; t int; d int;
+begin
+  for i in 1..n loop
+    a := 1 + half + 2 * floor(random() * 50000 * scale);
+    b := 1 + half + 2 * floor(random() * (scale / 2));
+    t := 10 * (b - 1) + 1 + floor(random() * 10);
+    d := floor(random() * 10001) - 5000;
+    update bench.accounts set abalance = abalance + d where aid = a;
+    update bench.tellers set tbalance = tbalance + d where tid = t;
+    update bench.branches set bbalance = bbalance + d where bid = b;
+    insert into bench.history values (nextval('load.history_id'), t, b, a, d, localtimestamp);
+    commit;
+  end loop;
 end $$;`;
 
 const rowsSql = (scale: number): string => /* sql */ `
@@ -69,12 +85,22 @@ export async function resetTables({ a, b }: BenchDatabases): Promise<void> {
 
 /** Writes so many transactions of 3 updates and 1 insert on one side, from two sessions at once. */
 export async function writeTransactions(on: BenchDatabase, count: number, scale: number): Promise<void> {
+  await call(on, count, (share) => /* sql */ `call load.transactions(${share}, ${scale})`);
+}
+
+/** The same of rows that the other side does not touch: odd ones for a, even ones for b. */
+export async function writeDisjoint(on: BenchDatabase, count: number, scale: number): Promise<void> {
+  const half = on.side === 'a' ? 0 : 1;
+  await call(on, count, (share) => /* sql */ `call load.disjoint(${share}, ${scale}, ${half})`);
+}
+
+async function call(on: BenchDatabase, count: number, sql: (share: number) => string): Promise<void> {
   await Promise.all(
     [Math.ceil(count / 2), Math.floor(count / 2)].map(async (share) => {
       const client = await on.connect();
       // How the backlog came about is not measured.
       await client.query(/* sql */ `set synchronous_commit = off`);
-      await client.query(/* sql */ `call load.transactions(${share}, ${scale})`);
+      await client.query(sql(share));
       await client.end();
     }),
   );

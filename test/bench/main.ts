@@ -3,6 +3,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { copy } from './copy.ts';
 import { openDatabases } from './databases.ts';
+import { detection } from './detection.ts';
 import { drain } from './drain.ts';
 import { large } from './large.ts';
 import { latency } from './latency.ts';
@@ -20,7 +21,8 @@ Compares pgtwin on the local platform with PostgreSQL's own logical replication 
 two servers, in turns. A ratio above 1 means that pgtwin is faster.
 
   --work W1,W2  W1 backlog, W1b backlogs on both sides, W2 a large transaction, W3 latency at 200 transactions a
-                second, W3b at 2,000, W4 copy, pieces (capture, codec and apply alone); default: all
+                second, W3b at 2,000, W4 copy, detection (what looking for conflicts costs), pieces (capture,
+                codec and apply alone); default: all
   --quick       small amounts, for a look; figures for comparison need the full ones
   --rounds N    of each (default 3, quick 2)
   --only SYSTEM native or pgtwin alone, for a profile
@@ -37,6 +39,7 @@ const works: Record<string, (bench: Bench) => Promise<object>> = {
   W3: (bench) => latency(bench, 200, bench.quick ? 5 : 20),
   W3b: (bench) => latency(bench, 2000, bench.quick ? 5 : 20),
   W4: (bench) => copy(bench),
+  detection: (bench) => detection(bench, bench.quick ? 20_000 : 100_000),
   pieces: (bench) => pieces(bench, bench.quick ? 20_000 : 100_000),
 };
 

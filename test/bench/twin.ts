@@ -46,9 +46,10 @@ export class Twin implements Replication {
     return new Twin(platform, token, options, stateDir);
   }
 
-  attach(): Promise<void> {
+  /** `more` are fields over the configuration of both tasks. */
+  attach(more: object = {}): Promise<void> {
     const config = { types: { schema: false, full: false, incremental: true }, conflictingTables: 'ignore' };
-    return this.#start(config);
+    return this.#start({ ...config, ...more });
   }
 
   attachWithCopy(): Promise<void> {
