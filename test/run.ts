@@ -115,7 +115,11 @@ function lackingForLocalStack(): string | undefined {
 
 /** Runs a program of Node, its lines marked with the part's name; tells how it failed, if it did. */
 function stream(part: Part, args: readonly string[]): Promise<string | undefined> {
-  const env = { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}) };
+  const env = {
+    NODE_COMPILE_CACHE: path.join(root, 'node_modules/.cache/pgtwin'),
+    ...process.env,
+    ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}),
+  };
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
   let hung = false;

@@ -44,6 +44,7 @@ const local = { accessKeyId: 'local', secretAccessKey: 'local' };
 
 /** A process that is started with these and a pipe as its input ends with us, however we end. */
 const endWithParent = ['--import', new URL('./end-with-parent.ts', import.meta.url).href];
+const compileCache = fileURLToPath(new URL('../../node_modules/.cache/pgtwin', import.meta.url));
 const entry = (path: string): string => fileURLToPath(new URL(`../../functions/${path}`, import.meta.url));
 
 /**
@@ -106,6 +107,8 @@ export class Platform {
     sqs.destroy();
     const env = {
       PATH: process.env['PATH'] ?? '',
+      // Processes start in a third of the time.
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? compileCache,
       AWS_REGION: 'us-east-1',
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',

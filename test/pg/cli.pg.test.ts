@@ -11,7 +11,8 @@ type Ran = { readonly code: number; readonly out: string; readonly err: string }
 const pgtwin = (line: string, env: Record<string, string>): Promise<Ran> =>
   new Promise((done) => {
     const args = ['functions/cli/main.ts', ...line.split(' ')];
-    const options = { env: { PATH: process.env['PATH'] ?? '', ...env }, maxBuffer: 2 ** 26 };
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
+    const options = { env: { PATH, NODE_COMPILE_CACHE, ...env }, maxBuffer: 2 ** 26 };
     const child = execFile(process.execPath, args, options, (error, out, err) =>
       done({ code: error ? Number(error.code) : 0, out, err }),
     );

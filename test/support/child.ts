@@ -18,10 +18,14 @@ export type Child = {
   gone(): Promise<void>;
 };
 
+const kept = Object.fromEntries(
+  ['PATH', 'HOME', 'NODE_COMPILE_CACHE'].map((name) => [name, process.env[name]]),
+);
+
 /** Runs a `.ts` entry. The group is killed when this process ends. */
 export function startChild(entry: string, args: readonly string[], env: Record<string, string> = {}): Child {
   const child = spawn(process.execPath, [entry, ...args], {
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1', ...env },
+    env: { ...kept, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
