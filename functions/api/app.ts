@@ -18,6 +18,7 @@ import { addRecordRoutes } from './routes/records.ts';
 import { bearer, json, problems } from './routes/route.ts';
 import { addTableRoutes } from './routes/tables.ts';
 import { addTaskRoutes } from './routes/tasks.ts';
+import { addVerificationRoutes } from './routes/verifications.ts';
 
 /** 5,000 tables by name, twice, with room. */
 const LARGEST_BODY_BYTES = 2_000_000;
@@ -112,5 +113,6 @@ export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   addRecordRoutes(app, deps);
   addTableRoutes(app, deps);
   addPreviewRoutes(app, deps, operations);
+  addVerificationRoutes(app, deps);
   return app;
 }

@@ -14,6 +14,7 @@ import {
   type Task,
   type TaskConfig,
 } from '../../shared/task/schema.ts';
+import { isDecidedTogether } from '../../shared/task/together.ts';
 import { conflictSettings } from './conflict-settings.ts';
 import type { Role } from './exact.ts';
 import type { ApplyTable } from './tables.ts';
@@ -78,8 +79,7 @@ function settingsOf({ task, pair, config, other, mirrored, choices }: Read): App
     [tag.delete, operations.delete],
     [tag.truncate, operations.truncate],
   ]);
-  const whole = [config, other].every((each) => each && Object.values(each.operations).every(Boolean));
-  const together = whole && deciding?.decide === 'arbiter';
+  const together = isDecidedTogether(deciding, deciding === config ? other : config);
   return {
     opposite: oppositeTask(task.id),
     here,

@@ -1,20 +1,3 @@
-import type { Queryable } from '../../shared/postgres/connect.ts';
-
-/**
- * Carries the floor of transaction ids, and time, through the stream. Every transaction below `xmin` had ended when
- * the snapshot was taken, and the heartbeat's own commit comes later in WAL (manual, 9.27 pg_current_snapshot).
- */
-const beatSql = /* sql */ `
-  update pgtwin.heartbeat
-     set beat = beat + 1, at = clock_timestamp(),
-         xid_floor = pg_snapshot_xmin(s)::text, xid_next = pg_snapshot_xmax(s)::text
-    from pg_current_snapshot() s
-   where task = $1`;
-
-export const beat = async (source: Queryable, task: string): Promise<void> => {
-  await source.query(beatSql, [task]);
-};
-
 export type BeatState = {
   /** Changes were met in the stream since the last beat. */
   readonly activity: boolean;

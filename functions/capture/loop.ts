@@ -1,11 +1,12 @@
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { beat } from '../../shared/postgres/heartbeat.ts';
 import { controlPublicationName, publicationName, slotName } from '../../shared/postgres/names.ts';
 import { limits } from '../../shared/stream/limits.ts';
 import { FORMAT_VERSION, type MessageHeader } from '../../shared/stream/message.ts';
 import { lsnText, type Position } from '../../shared/stream/position.ts';
 import type { Confirmable } from './confirm.ts';
 import { Confirmer } from './confirmer.ts';
-import { beat, beatIsDue } from './heartbeat.ts';
+import { beatIsDue } from './heartbeat.ts';
 import { Outbox } from './outbox.ts';
 import { readProgress } from './progress-row.ts';
 import { openSource, type Source } from './source.ts';

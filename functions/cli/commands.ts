@@ -2,11 +2,19 @@ import type { Command } from './command.ts';
 import { actionCommands } from './commands/actions.ts';
 import { configure, preview } from './commands/configure.ts';
 import { listConflicts, resolveConflict, showConflict } from './commands/conflicts.ts';
+import { cutover } from './commands/cutover.ts';
 import { events } from './commands/events.ts';
 import { openApi } from './commands/open-api.ts';
 import { createPair, deletePair, listPairs, showPair } from './commands/pair.ts';
 import { precheck, testConnectivity } from './commands/precheck.ts';
 import { taskStatus } from './commands/status.ts';
+import {
+  cancelVerification,
+  repairVerification,
+  startVerification,
+  verifyReport,
+  verifyStatus,
+} from './commands/verify.ts';
 
 /** All commands, in the order in which a user comes to need them. */
 export const commands: readonly Command[] = [
@@ -24,5 +32,11 @@ export const commands: readonly Command[] = [
   listConflicts,
   showConflict,
   resolveConflict,
+  startVerification,
+  verifyStatus,
+  verifyReport,
+  repairVerification,
+  cancelVerification,
+  cutover,
   openApi,
 ];

@@ -19,10 +19,17 @@ export type Round = {
   readonly watched: readonly Watched[];
   readonly repository: Repository;
   readonly delivery: Pick<Delivery, 'depth'>;
+  /** Milliseconds since 1970 until which long work may go on. Default: a few seconds. */
+  readonly workUntil?: number;
   readonly log: Log;
   readonly emit: Emit;
   readonly senders: AlertSenders;
 };
 
 /** Something the monitor does in every round. It must bear being run twice at once, and being left out for a while. */
-export type Duty = { readonly name: string; readonly run: (round: Round) => Promise<void> };
+export type Duty = {
+  readonly name: string;
+  readonly run: (round: Round) => Promise<void>;
+  /** True if it looks at no tasks: then they are not read for it. */
+  readonly unwatched?: true;
+};

@@ -5,18 +5,19 @@ import { expiry } from './duties/expiry.ts';
 import { latency } from './duties/latency.ts';
 import { retries } from './duties/retries.ts';
 import { states } from './duties/states.ts';
+import { verification } from './duties/verification.ts';
 import type { Duty, Round } from './duty.ts';
 import { readWatched } from './watch.ts';
 
-/** In this order: what gives up shows in the states of the same round. */
-export const duties: readonly Duty[] = [retries, states, latency, alerts, backlog, expiry];
+/** In this order: what gives up shows in the states of the same round; what takes long comes last. */
+export const duties: readonly Duty[] = [retries, states, latency, alerts, backlog, expiry, verification];
 
 /** One round of the monitor. A duty that fails does not stop the others; gives the names of those that failed. */
 export async function runRound(round: Omit<Round, 'watched'>, all = duties): Promise<string[]> {
   const failed: string[] = [];
   for (const duty of all) {
     try {
-      await duty.run({ ...round, watched: await readWatched(round.repository) });
+      await duty.run({ ...round, watched: duty.unwatched ? [] : await readWatched(round.repository) });
     } catch (error) {
       const { code, message } = asPgtwinError(error);
       round.log.error('duty failed', { duty: duty.name, code, detail: message });

@@ -145,9 +145,10 @@ export class ServerlessStack extends Stack {
 
     const monitor = addFunction(this, 'monitor', {
       ...common,
-      description: 'Ends hopeless retries, writes metrics, sends alerts',
+      description: 'Ends hopeless retries, writes metrics, sends alerts, compares the databases',
       memoryMb: 512,
-      timeoutSeconds: 55,
+      // Work that was begun ends in good time before; the next minute's round goes on with it.
+      timeoutSeconds: 120,
       environment: {
         ...environment,
         ...(settings.alarmTopicArn ? { PGTWIN_ALERT_TOPIC: settings.alarmTopicArn } : {}),

@@ -30,6 +30,7 @@ import type {
   TaskDetail,
 } from './contract.ts';
 import type { PrecheckReport } from './precheck-report.ts';
+import { type VerifyClient, verifyClient } from './verify-client.ts';
 
 export type CreatePair = z.input<typeof createPairBody>;
 export type Configure = z.input<typeof configureBody>;
@@ -58,7 +59,7 @@ export type Page = { readonly limit?: number; readonly cursor?: string | undefin
 export type ConflictFilter = Partial<Omit<z.infer<typeof conflictQuery>, 'limit' | 'cursor'>>;
 
 /** The HTTP API, typed by its own contract. Every method throws the problem that the API answers as a PgtwinError. */
-export type ApiClient = {
+export type ApiClient = VerifyClient & {
   readonly url: string;
   readonly token: string;
   /** Any request, for routes without a method here. */
@@ -149,6 +150,7 @@ export function openApiClient(options: ClientOptions): ApiClient {
       send('PATCH', `${taskPath(id, direction)}/limits`, { body: change, headers: headersOf(guard) }),
     previewAction: (asked) => send('POST', '/v1/preview', { body: asked }),
     listAudit: (query) => send('GET', '/v1/audit', { query: { ...query } }),
+    ...verifyClient((method, path, more) => send(method, path, more)),
     openApi: () => send('GET', '/openapi.json'),
   };
 }

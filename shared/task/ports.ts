@@ -53,7 +53,7 @@ export interface Clock {
 }
 
 /** The connection target of an endpoint, with the password from its secret (plain, or JSON with `password`). */
-export async function targetOf(endpoint: Endpoint, secrets: SecretStore): Promise<Target> {
+export async function targetOf(endpoint: Endpoint, secrets: Pick<SecretStore, 'get'>): Promise<Target> {
   const text = await secrets.get(endpoint.secret);
   const { host, port, database, user, tls } = endpoint;
   return { host, port, database, user, tls, password: passwordIn(text) };

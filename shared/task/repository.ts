@@ -143,6 +143,18 @@ export class Repository {
     }
   }
 
+  /** Writes an event that is no change of state: what a person or a component did with the task. */
+  async note(
+    id: string,
+    { input, cause, actor }: { input: string; cause: string; actor: string },
+  ): Promise<void> {
+    await this.#change(id, (current) => {
+      const at = this.#now().toISOString();
+      const event = { at, from: current.state, to: current.state, input, cause, actor };
+      return { ...current, events: [...current.events, event] };
+    });
+  }
+
   /** Stores a configuration and moves the task to NotConfigured (a precheck must follow). Raises configVersion. */
   async configure(id: string, config: TaskConfig, autoStart: boolean, why: Move): Promise<Task> {
     const before = await this.getTask(id);

@@ -1,0 +1,239 @@
+import type { z } from 'zod';
+import type {
+  DifferenceQuery,
+  differenceList,
+  VerificationView,
+} from '../../shared/client/verify-contract.ts';
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { readPrepared } from '../../shared/task/prepared.ts';
+import type { Repository } from '../../shared/task/repository.ts';
+import { directions, type Pair, type Task, taskIdOf } from '../../shared/task/schema.ts';
+import {
+  freshProgress,
+  noCounts,
+  type RepairOrder,
+  type Verification,
+  type VerifyCounts,
+  type VerifyOptions,
+} from '../../shared/verify/model.ts';
+import { newRunId, PAGE_KEYS, type StoredRun, VerificationStore } from '../../shared/verify/store.ts';
+import { chosenTwins, type TwinName, twinNames } from '../../shared/verify/twin.ts';
+import type { ApiDeps } from './deps.ts';
+
+/** Runs of a pair that are kept. */
+const KEPT = 10;
+const TRIES = 10;
+
+const storeOf = ({ repository }: ApiDeps): VerificationStore => new VerificationStore(repository.table);
+
+type Started = { readonly forward: Task; readonly reverse: Task; readonly twins: readonly TwinName[] };
+
+/** Both tasks and the tables that they have, as prepared. */
+export async function readTwins(repository: Repository, pairId: string): Promise<Started> {
+  const [forward, reverse] = await Promise.all(
+    directions.map((direction) => repository.getTask(taskIdOf(pairId, direction))),
+  );
+  const tablesOf = async (task: Task) => {
+    if (task.generation === 0 || task.state === 'Released') return undefined;
+    const [config, prepared] = await Promise.all([
+      repository.getConfig(task),
+      readPrepared(repository.table, task.id),
+    ]);
+    return prepared && { config, list: prepared.list };
+  };
+  const [there, back] = await Promise.all([tablesOf(forward!), tablesOf(reverse!)]);
+  return { forward: forward!, reverse: reverse!, twins: twinNames(there, back) };
+}
+
+/** Starts a verification; the monitor does the work. Throws `action-not-allowed` while the tasks do not run. */
+export async function startVerification(
+  deps: ApiDeps,
+  pair: Pair,
+  options: VerifyOptions,
+  actor: string,
+): Promise<Verification> {
+  const { forward, reverse, twins } = await readTwins(deps.repository, pair.id);
+  for (const task of [forward, reverse])
+    if (task.generation > 0 && task.state !== 'Running' && task.state !== 'Finished')
+      throw new PgtwinError('action-not-allowed', {
+        detail: `A verification needs tasks that run: the ${task.direction} task is ${task.state}.`,
+      });
+  if (forward.generation === 0)
+    throw new PgtwinError('action-not-allowed', { detail: 'The forward task has not been started yet.' });
+  const chosen = chosenTwins(twins, options.tables);
+  if (chosen.length === 0)
+    throw new PgtwinError('invalid-request', {
+      field: 'tables',
+      detail: 'tables: no table of the tasks has such a name.',
+    });
+  const at = deps.now().toISOString();
+  const run: Verification = {
+    ...{ v: 1, id: newRunId(deps.now()), pairId: pair.id, status: 'verifying', options, by: actor },
+    ...{
+      startedAt: at,
+      updatedAt: at,
+      leaseUntil: at,
+      tables: chosen.length,
+      tablesDone: 0,
+      tablesFailed: 0,
+    },
+    counts: noCounts,
+    generations: { forward: forward.generation, reverse: reverse.generation },
+    progress: freshProgress(0),
+  };
+  const store = storeOf(deps);
+  await store.start(run);
+  await store.forgetOld(pair.id, KEPT);
+  const what = `verification ${run.id} (${options.mode}) was asked for, ${run.tables} tables`;
+  await note(deps, run, what + (options.repair ? `, side ${options.repair} wins` : ''), actor);
+  return run;
+}
+
+/** Ends a run where it stands; what was found stays to be read. */
+export const cancelVerification = (
+  deps: ApiDeps,
+  pair: Pair,
+  id: string,
+  actor: string,
+): Promise<Verification> =>
+  change(deps, pair, id, async (stored, store) => {
+    if (stored.run.status !== 'verifying' && stored.run.status !== 'repairing') return true;
+    const at = deps.now().toISOString();
+    stored.run = { ...stored.run, status: 'cancelled', finishedAt: at, updatedAt: at };
+    if (!(await store.save(stored))) return false;
+    await store.ended(pair.id);
+    await note(deps, stored.run, `verification ${id} was cancelled`, actor);
+    return true;
+  });
+
+/** Lets the monitor repair what a run has found. */
+export const repairVerification = (
+  deps: ApiDeps,
+  pair: Pair,
+  id: string,
+  { order, actor }: { order: RepairOrder; actor: string },
+): Promise<Verification> =>
+  change(deps, pair, id, async (stored, store) => {
+    const { run } = stored;
+    if (run.status !== 'finished' && run.status !== 'cancelled')
+      throw new PgtwinError('action-not-allowed', {
+        detail: `Verification ${id} is ${run.status}: one that has ended can be repaired.`,
+      });
+    if (run.generations.reverse === 0 && order.winner === 'b')
+      throw new PgtwinError('invalid-request', {
+        field: 'winner',
+        detail: 'winner: the pair is synchronized from a to b only, so only side a can win.',
+      });
+    const at = deps.now().toISOString();
+    const { finishedAt: _finished, error: _error, ...rest } = run;
+    stored.run = {
+      ...rest,
+      ...{ status: 'repairing', updatedAt: at, leaseUntil: at },
+      repair: { order, by: actor, askedAt: at, after: null, repaired: 0, refused: 0 },
+    };
+    if (!(await store.reopen(stored))) return false;
+    await note(deps, run, `repair of verification ${id} was asked for, side ${order.winner} wins`, actor);
+    return true;
+  });
+
+/** The monitor writes the same item: tried again until nobody was in between. */
+async function change(
+  deps: ApiDeps,
+  pair: Pair,
+  id: string,
+  work: (stored: StoredRun, store: VerificationStore) => Promise<boolean>,
+): Promise<Verification> {
+  const store = storeOf(deps);
+  for (let tries = 0; tries < TRIES; tries++) {
+    const stored = await store.get(pair.id, id);
+    if (await work(stored, store)) return stored.run;
+  }
+  throw new PgtwinError('conflict-of-versions', { detail: `Verification ${id} is changed by many at once.` });
+}
+
+const note = async (
+  { repository }: ApiDeps,
+  run: Verification,
+  cause: string,
+  actor: string,
+): Promise<void> => {
+  for (const direction of directions)
+    if (run.generations[direction] > 0)
+      await repository.note(taskIdOf(run.pairId, direction), { input: 'verification', cause, actor });
+};
+
+export const readVerification = async (deps: ApiDeps, pair: Pair, id: string): Promise<Verification> =>
+  (await storeOf(deps).get(pair.id, id)).run;
+
+export async function listVerifications(
+  deps: ApiDeps,
+  pair: Pair,
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+): Promise<{ verifications: VerificationView[]; next?: string }> {
+  const { runs, next } = await storeOf(deps).list(pair.id, { limit, after: cursor });
+  const verifications = runs.map(viewRun);
+  return next === undefined ? { verifications } : { verifications, next };
+}
+
+export async function listTableReports(
+  deps: ApiDeps,
+  pair: Pair,
+  id: string,
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+) {
+  const store = storeOf(deps);
+  const { run } = await store.get(pair.id, id);
+  const { reports, next } = await store.reports(run, { limit, after: cursor });
+  return next === undefined ? { tables: reports } : { tables: reports, next };
+}
+
+/** Differing keys, page by page; without the keys themselves where they are not to be seen. */
+export async function listDifferences(
+  deps: ApiDeps,
+  pair: Pair,
+  id: string,
+  { limit, cursor, table, withKeys }: DifferenceQuery & { withKeys: boolean },
+): Promise<z.infer<typeof differenceList>> {
+  const store = storeOf(deps);
+  const { run } = await store.get(pair.id, id);
+  const { pages, next } = await store.pages(run, {
+    limit: Math.max(1, Math.floor(limit / PAGE_KEYS)),
+    after: cursor,
+    table,
+  });
+  const names = new Map<number, { a: TwinName['names']['a']; b: TwinName['names']['b'] }>();
+  for (const number of new Set(pages.map((page) => page.table))) {
+    const report = (await store.report(run, number)) ?? run.progress.report;
+    if (report) names.set(number, { a: report.a, b: report.b });
+  }
+  const differences = pages.flatMap(({ table: number, keys }) => {
+    const name = names.get(number);
+    return name ? keys.map(({ key, ...found }) => ({ ...found, ...name, ...(withKeys ? { key } : {}) })) : [];
+  });
+  return next === undefined ? { differences } : { differences, next };
+}
+
+const differing = ({ missingOnA, missingOnB, different, extra }: VerifyCounts): number =>
+  missingOnA + missingOnB + different + extra;
+
+/** A run as the API shows it. */
+export function viewRun(run: Verification): VerificationView {
+  const { progress, leaseUntil: _lease, generations: _generations, v: _v, repair, counts, ...shown } = run;
+  const { report } = progress;
+  const sum = { ...counts };
+  if (report)
+    for (const [name, value] of Object.entries(report.counts)) sum[name as keyof VerifyCounts] += value;
+  const alike = differing(sum) === 0 && sum.unsettled === 0 && run.tablesFailed === 0;
+  const order = repair && {
+    ...{ order: repair.order, by: repair.by, askedAt: repair.askedAt },
+    ...{ repaired: repair.repaired, refused: repair.refused },
+  };
+  const rows = report ? Math.max(report.counts.rowsOnA, report.counts.rowsOnB) : 0;
+  return {
+    ...shown,
+    counts: sum,
+    equal: run.status === 'finished' ? alike : null,
+    ...(report && run.status === 'verifying' ? { current: { a: report.a, b: report.b, rows } } : {}),
+    ...(order ? { repair: order } : {}),
+  };
+}

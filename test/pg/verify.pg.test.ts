@@ -1,0 +1,303 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startMonitor } from '../../infra/local/monitor.ts';
+import type { DifferencePage, TableReportPage } from '../../shared/client/verify-client.ts';
+import type { CutoverReport, VerificationView } from '../../shared/client/verify-contract.ts';
+import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
+import { until } from '../support/wait.ts';
+
+let on: TestPlatform;
+let monitor: ReturnType<typeof startMonitor>;
+beforeAll(async () => {
+  on = await openPlatform();
+  monitor = startMonitor({
+    env: on.platform.env,
+    onLine: (line) => {
+      if (process.env['PGTWIN_TEST_LOG']) process.stderr.write(`${line}\n`);
+    },
+  });
+});
+afterAll(async () => {
+  await monitor?.stop();
+  await on?.[Symbol.asyncDispose]();
+});
+
+const schema = /* sql */ `
+  create table item (id int primary key, n int not null default 0, t text);
+  insert into item select g, 0, 'row ' || g from generate_series(1, 3000) g;
+  create table word (k text, v smallint, note varchar(40), primary key (k, v));
+  insert into word select k, v, k || v from unnest(array['', ' ', 'a b', 'A b', E'tab\\t', E'line\\nend', '"q"', '{x,y}',
+    E'back\\\\slash', 'NULL', 'über', '日本', '''s', '%_']) k, generate_series(1, 3) v;
+  create table doc (id uuid primary key, body text, raw bytea, x float8, at timestamptz default '2026-01-01 00:00Z',
+    length int generated always as (char_length(body)) stored);
+  insert into doc (id, body, raw, x)
+    select md5(g::text)::uuid, (select string_agg(md5(g::text || p), '') from generate_series(1, 400) p), '\\x00ff', 1.0 / g
+      from generate_series(1, 40) g;
+  create table price (k numeric primary key, v numeric);
+  insert into price select g * 1.50, g from generate_series(1, 20) g`;
+
+/** Writes that the side's capture takes for apply's own: they never leave it. */
+async function hidden(twin: Twin, side: 'a' | 'b', sql: string): Promise<void> {
+  const task = `${twin.pair}_${side === 'b' ? 'f' : 'r'}`;
+  await twin[side].superuserRows(/* sql */ `
+    begin;
+    set local session_replication_role = replica;
+    update pgtwin.apply_progress set applied_at = now() where task = '${task}';
+    ${sql};
+    commit`);
+}
+
+/** Updates of few rows, some of them the same on both sides, now and then, until it is stopped. */
+function startWriter(
+  twin: Twin,
+  ids: readonly number[],
+  { sides = ['a', 'b'], pauseSeconds = 0.1 }: { sides?: readonly ('a' | 'b')[]; pauseSeconds?: number } = {},
+): AsyncDisposable & { stop(): Promise<void> } {
+  let stopped = false;
+  const write = async (side: 'a' | 'b'): Promise<void> => {
+    const client = await twin[side].connect();
+    for (let n = 0; !stopped; n++) {
+      const id = ids[n % ids.length];
+      await client.query('update item set n = n + 1, t = $2 where id = $1', [id, `${side}${n}`]);
+      await client.query('select pg_sleep($1)', [pauseSeconds]);
+    }
+  };
+  const all = sides.map(write);
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    await Promise.all(all);
+  };
+  return { stop, [Symbol.asyncDispose]: stop };
+}
+
+const runsOf = (twin: Twin): string => `/v1/pairs/${twin.pair}/verifications`;
+
+async function ended(twin: Twin, id: string): Promise<VerificationView> {
+  return until(
+    'the verification to end',
+    async (saw) => {
+      const run = await on.call<VerificationView>('GET', `${runsOf(twin)}/${id}`);
+      saw(run);
+      return run.status !== 'verifying' && run.status !== 'repairing' && run;
+    },
+    { timeoutMs: 60_000 },
+  );
+}
+
+async function verify(twin: Twin, options: object = {}): Promise<VerificationView> {
+  const { id } = await on.call<VerificationView>('POST', runsOf(twin), options);
+  return ended(twin, id);
+}
+
+/** Differences as `table key kind columns`, sorted. */
+async function found(twin: Twin, { id }: VerificationView): Promise<string[]> {
+  const all: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = cursor === undefined ? '' : `?cursor=${cursor}`;
+    const page = await on.call<DifferencePage>(
+      'GET',
+      `${runsOf(twin)}/${id}/differences${query.replaceAll('#', '%23')}`,
+    );
+    for (const { a, key, kind, columns } of page.differences)
+      all.push([a.name, JSON.stringify(key), kind, columns.join()].join(' ').trim());
+    cursor = page.next;
+  } while (cursor);
+  return all.sort();
+}
+
+async function repair(twin: Twin, { id }: VerificationView, order: object): Promise<VerificationView> {
+  await on.call('POST', `${runsOf(twin)}/${id}/repair`, order);
+  return ended(twin, id);
+}
+
+const onB = /* sql */ `
+  delete from item where id in (7, 1500, 3000);
+  insert into item values (0, 5, 'only on b'), (4000, 5, 'only on b');
+  update item set t = null where id = 11;
+  update item set t = '' where id = 12;
+  update item set n = -1 where id = 13;
+  delete from word where k = '' and v = 1;
+  update word set note = null where k = E'line\\nend' and v = 2;
+  insert into word values ('{x,y}', 9, '');
+  update doc set body = overlay(body placing '!' from 9000) where id = md5('3')::uuid;
+  update doc set raw = '\\x00fe', x = 0.1 + 0.2 where id = md5('4')::uuid;
+  update price set v = 7.00 where k = 10.5`;
+const asFound = [
+  'doc ["a87ff679-a2f3-e71d-9181-a67b7542122c"] different raw,x',
+  'doc ["eccbc87e-4b5c-e2fe-2830-8fd9f2a7baf3"] different body',
+  'item ["0"] missing-on-a',
+  'item ["11"] different t',
+  'item ["12"] different t',
+  'item ["13"] different n',
+  'item ["1500"] missing-on-b',
+  'item ["3000"] missing-on-b',
+  'item ["4000"] missing-on-a',
+  'item ["7"] missing-on-b',
+  'price ["10.50"] different v',
+  'word ["","1"] missing-on-b',
+  'word ["line\\nend","2"] different note',
+  'word ["{x,y}","9"] missing-on-a',
+].sort();
+
+test('all differences are found and none else while both sides write, and repaired by either side', async () => {
+  await using twin = await openTwin(on, { schema });
+  await hidden(twin, 'a', `update item set t = '' where id = 11; update item set t = null where id = 12`);
+  await hidden(twin, 'b', onB);
+  const hot = [20, 21, 22, 2000];
+  await using writer = startWriter(twin, hot);
+  const run = await verify(twin);
+  const reports = await on.call<TableReportPage>('GET', `${runsOf(twin)}/${run.id}/tables`);
+  expect(reports.tables.map(({ a, error, way }) => [a.name, error?.code, way])).toEqual([
+    ['doc', undefined, 'both'],
+    ['item', undefined, 'both'],
+    ['price', undefined, 'both'],
+    ['word', undefined, 'both'],
+  ]);
+  expect(await found(twin, run)).toEqual(asFound);
+  expect(run).toMatchObject({
+    status: 'finished',
+    equal: false,
+    counts: { missingOnA: 3, missingOnB: 4, different: 7, extra: 0 },
+  });
+  expect(run.counts.rowsOnA).toBe(3000 + 42 + 40 + 20);
+
+  // The same keys are written while they are repaired.
+  await using other = startWriter(twin, [7, 11, 13, 1500, 3000]);
+  const repaired = await repair(twin, run, { winner: 'a' });
+  await other.stop();
+  expect(repaired.repair).toMatchObject({ repaired: 14, refused: 0 });
+  expect(await verify(twin)).toMatchObject({ equal: true, counts: { different: 0, missingOnB: 0 } });
+  await writer.stop();
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+  const states = await twin.a.rows('select id, t from item where id in (0, 11, 12, 4000) order by id');
+  expect(states.map(({ id }) => id)).toEqual([11, 12]);
+
+  // Now the arbiter's rows win in one table, the follower's in the other; one key is left alone.
+  await hidden(
+    twin,
+    'b',
+    `update item set n = -5 where id in (31, 32); insert into item values (5000, 1, 'b')`,
+  );
+  await hidden(twin, 'b', `delete from word where k = 'über'`);
+  const second = await verify(twin);
+  expect(second.counts).toMatchObject({ different: 2, missingOnA: 1, missingOnB: 3 });
+  await repair(twin, second, {
+    winner: 'b',
+    keys: [
+      { schema: 'public', name: 'item', key: ['31'] },
+      { schema: 'public', name: 'item', key: ['5000'] },
+    ],
+  });
+  await repair(twin, second, { winner: 'b', tables: [{ schema: 'public', table: 'word', winner: 'a' }] });
+  const third = await verify(twin, {
+    tables: [
+      { schema: 'public', table: 'item' },
+      { schema: '*', table: 'word' },
+    ],
+  });
+  expect(await found(twin, third)).toEqual(['item ["32"] different n']);
+  expect(await twin.a.rows('select id, n from item where id in (31, 5000) order by id')).toEqual([
+    { id: 31, n: -5 },
+    { id: 5000, n: 1 },
+  ]);
+  expect(await twin.b.rows(`select count(*)::int as n from word where k = 'über'`)).toEqual([{ n: 3 }]);
+  await repair(twin, third, { winner: 'b' });
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+
+  const { events } = await on.call<{ events: { input: string; cause: string }[] }>(
+    'GET',
+    `/v1/pairs/${twin.pair}/tasks/reverse/events?limit=50`,
+  );
+  expect(events.filter(({ input }) => input === 'verification').length).toBeGreaterThanOrEqual(8);
+}, 240_000);
+
+test('a sample looks at some pages of both sides', async () => {
+  await using twin = await openTwin(on, { schema, forward: { decide: 'each-side' } });
+  await hidden(twin, 'b', `update item set n = 9`);
+  const run = await verify(twin, { mode: 'sampled', samplePercent: 100, maxKeys: 60 });
+  expect(run.counts).toMatchObject({ different: 3000, missingOnB: 0 });
+  expect((await found(twin, run)).length).toBe(60);
+  // Each side decides for itself: the loser takes the winner's rows.
+  const repaired = await repair(twin, run, { winner: 'a' });
+  expect(repaired.repair).toMatchObject({ repaired: 60, refused: 0 });
+  expect(await twin.b.rows('select count(*)::int as n from item where n = 0')).toEqual([{ n: 60 }]);
+  const again = await verify(twin, { mode: 'full', maxKeys: 5000, repair: 'b' });
+  expect(again.repair).toMatchObject({ repaired: 2940, refused: 0 });
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+});
+
+test('one way: rows that only the destination has are extra, and the source wins', async () => {
+  await using twin = await openTwin(on, { schema, oneWay: true });
+  await twin.b.query(`insert into item values (9000, 1, 'extra'); delete from item where id = 5;
+    update doc set body = 'short' where id = md5('7')::uuid`);
+  const run = await verify(twin);
+  expect(await found(twin, run)).toEqual([
+    'doc ["8f14e45f-ceea-167a-5a36-dedd4bea2543"] different body',
+    'item ["5"] missing-on-b',
+    'item ["9000"] extra',
+  ]);
+  await expect(repair(twin, run, { winner: 'b' })).rejects.toThrow(/422.*only side a can win/);
+  await using writer = startWriter(twin, [5, 6], { sides: ['a'], pauseSeconds: 0.3 });
+  expect((await repair(twin, run, { winner: 'a' })).repair).toMatchObject({ repaired: 3, refused: 0 });
+  await writer.stop();
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+});
+
+test('cut-over moves sequences past what is taken, keeps odd and even, never back, and can be repeated', async () => {
+  await using twin = await openTwin(on, {
+    schema: /* sql */ `
+      create table serial_key (id serial primary key);
+      create table identity_key (id bigint generated always as identity (increment 2 start 1) primary key, t text);
+      create table given (id int primary key);
+      create sequence free_one start 100;
+      create sequence down increment -1 minvalue -1000 maxvalue 10 start 10;
+      create table falling (id int primary key default nextval('down'));
+      create sequence given_seq; alter table given alter id set default nextval('given_seq');
+      select nextval('free_one'), nextval('free_one')`,
+  });
+  const { a, b } = twin;
+  await b.query('create sequence if not exists free_one start 100');
+  await b.query('alter table identity_key alter id restart with 2');
+  await a.query(`insert into serial_key select from generate_series(1, 5);
+    insert into identity_key (t) select 'x' from generate_series(1, 4);
+    insert into given values (70), (71); insert into falling select from generate_series(1, 3)`);
+  await twin.settle();
+  await b.query(`select setval('serial_key_id_seq', 900)`);
+  const path = `/v1/pairs/${twin.pair}/cutover`;
+  const shown = await on.call<CutoverReport>('POST', path, { dryRun: true });
+  expect(shown).toMatchObject({ ready: true, dryRun: true });
+  const values = ({ sequences }: CutoverReport) =>
+    Object.fromEntries(sequences.map((s) => [s.name, [s.old, s.new]]));
+  const expected = {
+    down: ['10', '7'],
+    free_one: ['100', '102'],
+    given_seq: ['1', '72'],
+    identity_key_id_seq: ['2', '8'],
+    serial_key_id_seq: ['901', '901'],
+  };
+  expect(values(shown)).toEqual(expected);
+  expect(await b.rows(`select last_value::int as n from given_seq`)).toEqual([{ n: 1 }]);
+  const done = await on.call<CutoverReport>('POST', path, { direction: 'forward' });
+  expect([values(done), done.sql]).toEqual([expected, shown.sql]);
+  await b.query(`insert into serial_key default values; insert into identity_key (t) values ('y');
+    insert into given default values; insert into falling default values`);
+  expect(await b.rows('select max(id)::int as id from identity_key')).toEqual([{ id: 8 }]);
+  const again = await on.call<CutoverReport>('POST', path);
+  expect(again.sql).toEqual([]);
+  // And back: a has given less than b by now.
+  await twin.settle();
+  const back = await on.call<CutoverReport>('POST', path, { direction: 'reverse' });
+  expect(values(back)).toMatchObject({ serial_key_id_seq: ['6', '902'], identity_key_id_seq: ['9', '9'] });
+  await a.query(`insert into serial_key default values; insert into given default values`);
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+  await twin.act('reverse', 'pause');
+  await twin.reach('reverse', 'Paused');
+  await expect(on.call('POST', path)).rejects.toThrow(/409.*reverse task is Paused/);
+  await twin.act('reverse', 'resume');
+  await twin.reach('reverse', 'Running');
+});
