@@ -19,6 +19,7 @@ import {
 import { newRunId, PAGE_KEYS, type StoredRun, VerificationStore } from '../../shared/verify/store.ts';
 import { chosenTwins, type TwinName, twinNames } from '../../shared/verify/twin.ts';
 import type { ApiDeps } from './deps.ts';
+import { assertMatches } from './if-match.ts';
 
 /** Runs of a pair that are kept. */
 const KEPT = 10;
@@ -51,7 +52,7 @@ export async function startVerification(
   pair: Pair,
   options: VerifyOptions,
   actor: string,
-): Promise<Verification> {
+): Promise<StoredRun> {
   const { forward, reverse, twins } = await readTwins(deps.repository, pair.id);
   for (const task of [forward, reverse])
     if (task.generation > 0 && task.state !== 'Running' && task.state !== 'Finished')
@@ -86,17 +87,20 @@ export async function startVerification(
   await store.forgetOld(pair.id, KEPT);
   const what = `verification ${run.id} (${options.mode}) was asked for, ${run.tables} tables`;
   await note(deps, run, what + (options.repair ? `, side ${options.repair} wins` : ''), actor);
-  return run;
+  return store.get(pair.id, run.id);
 }
+
+type Asked = { readonly actor: string; readonly match: string | undefined };
 
 /** Ends a run where it stands; what was found stays to be read. */
 export const cancelVerification = (
   deps: ApiDeps,
   pair: Pair,
   id: string,
-  actor: string,
-): Promise<Verification> =>
+  { actor, match }: Asked,
+): Promise<StoredRun> =>
   change(deps, pair, id, async (stored, store) => {
+    assertMatches(match, `"${stored.version}"`);
     if (stored.run.status !== 'verifying' && stored.run.status !== 'repairing') return true;
     const at = deps.now().toISOString();
     stored.run = { ...stored.run, status: 'cancelled', finishedAt: at, updatedAt: at };
@@ -111,9 +115,10 @@ export const repairVerification = (
   deps: ApiDeps,
   pair: Pair,
   id: string,
-  { order, actor }: { order: RepairOrder; actor: string },
-): Promise<Verification> =>
+  { order, actor, match }: Asked & { readonly order: RepairOrder },
+): Promise<StoredRun> =>
   change(deps, pair, id, async (stored, store) => {
+    assertMatches(match, `"${stored.version}"`);
     const { run } = stored;
     if (run.status !== 'finished' && run.status !== 'cancelled')
       throw new PgtwinError('action-not-allowed', {
@@ -142,11 +147,11 @@ async function change(
   pair: Pair,
   id: string,
   work: (stored: StoredRun, store: VerificationStore) => Promise<boolean>,
-): Promise<Verification> {
+): Promise<StoredRun> {
   const store = storeOf(deps);
   for (let tries = 0; tries < TRIES; tries++) {
     const stored = await store.get(pair.id, id);
-    if (await work(stored, store)) return stored.run;
+    if (await work(stored, store)) return stored;
   }
   throw new PgtwinError('conflict-of-versions', { detail: `Verification ${id} is changed by many at once.` });
 }
@@ -162,8 +167,8 @@ const note = async (
       await repository.note(taskIdOf(run.pairId, direction), { input: 'verification', cause, actor });
 };
 
-export const readVerification = async (deps: ApiDeps, pair: Pair, id: string): Promise<Verification> =>
-  (await storeOf(deps).get(pair.id, id)).run;
+export const readVerification = (deps: ApiDeps, pair: Pair, id: string): Promise<StoredRun> =>
+  storeOf(deps).get(pair.id, id);
 
 export async function listVerifications(
   deps: ApiDeps,

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import { pageQuery, pairParams } from '../../../shared/client/contract.ts';
 import {
   cutoverBody,
@@ -13,8 +14,11 @@ import {
   verificationView,
 } from '../../../shared/client/verify-contract.ts';
 import { verifyExamples as examples } from '../../../shared/client/verify-examples.ts';
+import { directions, type Pair, taskIdOf } from '../../../shared/task/schema.ts';
+import type { StoredRun } from '../../../shared/verify/store.ts';
 import { cutOver } from '../cutover.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
+import { assertMatches } from '../if-match.ts';
 import {
   cancelVerification,
   listDifferences,
@@ -25,7 +29,8 @@ import {
   startVerification,
   viewRun,
 } from '../verifications.ts';
-import { body, emptyIsNoBody, json, keyHeader, needs, optionalBody, problems } from './route.ts';
+import { etagOfPair } from '../views.ts';
+import { body, changeHeaders, emptyIsNoBody, json, needs, optionalBody, problems, tagged } from './route.ts';
 
 const mayRun = needs('operator');
 const path = '/v1/pairs/{id}/verifications';
@@ -39,9 +44,9 @@ const start = createRoute({
     'One at a time for a pair. Rows that differ are looked at again until all that was on its way has arrived.',
   ...mayRun,
   middleware: [mayRun.middleware, emptyIsNoBody] as const,
-  request: { params: pairParams, headers: keyHeader, body: optionalBody(startVerificationBody) },
+  request: { params: pairParams, headers: changeHeaders, body: optionalBody(startVerificationBody) },
   responses: {
-    202: json(verificationView, 'The verification, under work', examples.verification),
+    202: tagged(verificationView, 'The verification, under work', examples.verification),
     ...problems,
   },
 });
@@ -66,7 +71,7 @@ const read = createRoute({
   summary: 'How far a verification is, and what it found',
   ...needs('viewer'),
   request: { params: runParams },
-  responses: { 200: json(verificationView, 'The verification', examples.verification), ...problems },
+  responses: { 200: tagged(verificationView, 'The verification', examples.verification), ...problems },
 });
 
 const tables = createRoute({
@@ -95,8 +100,8 @@ const cancel = createRoute({
   operationId: 'cancelVerification',
   summary: 'End a verification where it stands',
   ...mayRun,
-  request: { params: runParams, headers: keyHeader },
-  responses: { 202: json(verificationView, 'The verification', examples.verification), ...problems },
+  request: { params: runParams, headers: changeHeaders },
+  responses: { 202: tagged(verificationView, 'The verification', examples.verification), ...problems },
 });
 
 const repair = createRoute({
@@ -106,9 +111,9 @@ const repair = createRoute({
   summary: 'Make the differing rows those of the side that wins',
   description: 'Through the conflict protocol: what is written meanwhile is decided as always.',
   ...needs('admin'),
-  request: { params: runParams, headers: keyHeader, body: body(repairBody) },
+  request: { params: runParams, headers: changeHeaders, body: body(repairBody) },
   responses: {
-    202: json(verificationView, 'The verification, being repaired', examples.verification),
+    202: tagged(verificationView, 'The verification, being repaired', examples.verification),
     ...problems,
   },
 });
@@ -121,18 +126,32 @@ const cutover = createRoute({
   description: 'Looks first whether both tasks run and everything has arrived. Can be repeated.',
   ...mayRun,
   middleware: [mayRun.middleware, emptyIsNoBody] as const,
-  request: { params: pairParams, headers: keyHeader, body: optionalBody(cutoverBody) },
+  request: { params: pairParams, headers: changeHeaders, body: optionalBody(cutoverBody) },
   responses: { 200: json(cutoverReport, 'What was done, or would be', examples.cutover), ...problems },
 });
+
+/** A run is its item's version; one under work moves all the time. */
+function answer(c: Context<ApiEnv>, { run, version }: StoredRun) {
+  c.header('etag', `"${version}"`);
+  return viewRun(run);
+}
+
+/** A call on a pair is meant for the tasks as they were. */
+async function pairFor(c: Context<ApiEnv>, { repository }: ApiDeps, id: string): Promise<Pair> {
+  const pair = await repository.getPair(id);
+  const tasks = await Promise.all(directions.map((each) => repository.getTask(taskIdOf(id, each))));
+  assertMatches(c.req.header('if-match'), etagOfPair(tasks));
+  return pair;
+}
 
 /** Verification, repair and cut-over of a pair. */
 export function addVerificationRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
   const { repository } = deps;
 
   app.openapi(start, async (c) => {
-    const pair = await repository.getPair(c.req.valid('param').id);
+    const pair = await pairFor(c, deps, c.req.valid('param').id);
     const options = startVerificationBody.parse(c.req.valid('json') ?? {});
-    return c.json(viewRun(await startVerification(deps, pair, options, c.get('actor'))), 202);
+    return c.json(answer(c, await startVerification(deps, pair, options, c.get('actor'))), 202);
   });
 
   app.openapi(list, async (c) => {
@@ -142,8 +161,7 @@ export function addVerificationRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): 
 
   app.openapi(read, async (c) => {
     const { id, run } = c.req.valid('param');
-    const pair = await repository.getPair(id);
-    return c.json(viewRun(await readVerification(deps, pair, run)), 200);
+    return c.json(answer(c, await readVerification(deps, await repository.getPair(id), run)), 200);
   });
 
   app.openapi(tables, async (c) => {
@@ -162,19 +180,23 @@ export function addVerificationRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): 
   app.openapi(cancel, async (c) => {
     const { id, run } = c.req.valid('param');
     const pair = await repository.getPair(id);
-    return c.json(viewRun(await cancelVerification(deps, pair, run, c.get('actor'))), 202);
+    const how = { actor: c.get('actor'), match: c.req.header('if-match') };
+    return c.json(answer(c, await cancelVerification(deps, pair, run, how)), 202);
   });
 
   app.openapi(repair, async (c) => {
     const { id, run } = c.req.valid('param');
     const pair = await repository.getPair(id);
-    const how = { order: c.req.valid('json'), actor: c.get('actor') };
-    return c.json(viewRun(await repairVerification(deps, pair, run, how)), 202);
+    const order = c.req.valid('json');
+    c.set('note', `side ${order.winner} wins`);
+    const how = { order, actor: c.get('actor'), match: c.req.header('if-match') };
+    return c.json(answer(c, await repairVerification(deps, pair, run, how)), 202);
   });
 
   app.openapi(cutover, async (c) => {
-    const pair = await repository.getPair(c.req.valid('param').id);
+    const pair = await pairFor(c, deps, c.req.valid('param').id);
     const order = cutoverBody.parse(c.req.valid('json') ?? {});
+    c.set('note', `${order.direction}${order.dryRun ? ', dry run' : ''}${order.force ? ', forced' : ''}`);
     return c.json(await cutOver(deps, pair, order, c.get('actor')), 200);
   });
 }
