@@ -3,10 +3,10 @@ import { type ConsolePage, openBrowser, openConsole } from '../support/browser.t
 import {
   checkAndStart,
   connectBoth,
-  mirrorTables,
   pairOf,
   seeBothConnected,
-  seeBothRunning,
+  seeRunning,
+  toSettings,
   typedSide,
 } from '../support/console-procedure.ts';
 import { openDatabase, type TestDatabase } from '../support/database.ts';
@@ -48,10 +48,10 @@ test('the whole procedure in a browser, a conflict that stops a task, until the 
   await connect(shown, sides);
   await seeBothConnected(shown, { look });
   await choose(shown);
-  await mirrorTables(shown, { look });
+  await toSettings(shown);
   await settings(shown);
-  await checkAndStart(shown, { look });
-  await seeBothRunning(shown);
+  await checkAndStart(shown, { look, task: 'Reverse task' });
+  await seeRunning(shown, ['Forward task', 'Reverse task']);
   const pair = pairOf(shown);
 
   // Written on one side, seen on the other, in both directions; what was not chosen stays where it is.
@@ -75,7 +75,7 @@ test('the whole procedure in a browser, a conflict that stops a task, until the 
 
   await stopByConflict(shown, pair, sides);
   await decide(shown, pair);
-  await seeBothRunning(shown);
+  await seeRunning(shown, ['Forward task', 'Reverse task']);
   await until('the choice to be carried out', async () => {
     const rows = await Promise.all(
       [a, b].map((side) => side.rows(`select name from shop.customer where id = 3`)),
@@ -115,8 +115,7 @@ async function connect(shown: ConsolePage, { a, b }: Sides): Promise<void> {
 }
 
 /** One schema but for one table; the reverse task is not decided silently. */
-async function choose(shown: ConsolePage): Promise<void> {
-  const { page } = shown;
+async function choose({ page, look }: ConsolePage): Promise<void> {
   await page.getByText('4 tables of 4 selected').waitFor();
   await page.getByLabel('Everything').uncheck();
   await page.getByLabel('All tables of the schema shop').check();
@@ -126,6 +125,8 @@ async function choose(shown: ConsolePage): Promise<void> {
   await page.getByText('2 tables of 4 selected').waitFor();
   await page.getByRole('button', { name: 'Continue to the settings' }).click();
   await page.getByText('Choose what the reverse task does.').waitFor();
+  await page.getByLabel('The same tables').check();
+  await look('setup-objects');
 }
 
 /** A wrong number is refused by the API, and its message stands at the input. */
@@ -156,6 +157,7 @@ async function lookAround({ page, look, visit }: ConsolePage, pair: string): Pro
         .first()
         .waitFor(),
     Precheck: () => page.getByText('Ready to start').waitFor(),
+    Limits: () => page.getByLabel('Queries per second').waitFor(),
     Configuration: () => page.getByText('"conflictPolicy": "task-failed"').waitFor(),
   };
   for (const [name, wait] of Object.entries(waits)) {
@@ -168,6 +170,15 @@ async function lookAround({ page, look, visit }: ConsolePage, pair: string): Pro
     );
     await look(`task-${name.toLowerCase()}`);
   }
+  // A limit is changed while the task runs.
+  await visit(`pairs/${pair}/forward/limits`);
+  const limits = page.getByRole('group', { name: 'Changes' }).getByLabel('Rows per second');
+  await limits.fill('0');
+  await page.getByRole('button', { name: 'Change the limits' }).click();
+  await until('the field to be marked', async () => (await limits.getAttribute('aria-invalid')) === 'true');
+  await limits.fill('50000');
+  await page.getByRole('button', { name: 'Change the limits' }).click();
+  await page.getByText('The limits were changed.').first().waitFor();
   await visit('');
   await page.getByRole('row', { name: /Shop/ }).waitFor();
   await look('pairs');

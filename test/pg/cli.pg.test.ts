@@ -1,23 +1,9 @@
-import { execFile } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../support/database.ts';
+import { type RanCommand, runCommand } from '../support/run-command.ts';
 import { differences } from '../support/tables.ts';
 import { openPlatform } from '../support/twin.ts';
 import { until } from '../support/wait.ts';
-
-type Ran = { readonly code: number; readonly out: string; readonly err: string };
-
-/** The command as a user starts it. A line is cut at spaces. */
-const pgtwin = (line: string, env: Record<string, string>): Promise<Ran> =>
-  new Promise((done) => {
-    const args = ['functions/cli/main.ts', ...line.split(' ')];
-    const { PATH, NODE_COMPILE_CACHE } = process.env;
-    const options = { env: { PATH, NODE_COMPILE_CACHE, ...env }, maxBuffer: 2 ** 26 };
-    const child = execFile(process.execPath, args, options, (error, out, err) =>
-      done({ code: error ? Number(error.code) : 0, out, err }),
-    );
-    child.stdin?.end();
-  });
 
 const schema = `
   create table item (id int primary key, t text);
@@ -32,8 +18,8 @@ test('the whole procedure, from a new pair to nothing left, by commands alone', 
   const [, , token = ''] = (platform.platform.env['PGTWIN_API_TOKENS'] ?? '').split(':');
   const env = { PGTWIN_API: platform.platform.apiUrl, PGTWIN_TOKEN: token };
   const all: string[] = [];
-  const run = async (line: string, more: Record<string, string> = {}): Promise<Ran> => {
-    const ran = await pgtwin(line, { ...env, ...more });
+  const run = async (line: string, more: Record<string, string> = {}): Promise<RanCommand> => {
+    const ran = await runCommand(line, { ...env, ...more });
     all.push(`$ pgtwin ${line}\n${ran.out}${ran.err}(${ran.code})`);
     return ran;
   };

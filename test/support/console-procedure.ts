@@ -15,6 +15,7 @@ export const typedSide = (url: string, password: string): TypedSide => {
   return { host: hostname, port, database: pathname.slice(1), user: decodeURIComponent(username), password };
 };
 
+type TaskName = 'Forward task' | 'Reverse task';
 type Looks = { readonly look?: (name: string) => Promise<void> };
 
 /** First step: both databases. Ends on the page that says how they answered. */
@@ -47,20 +48,23 @@ export async function seeBothConnected({ page }: ConsolePage, { look }: Looks = 
   await page.getByRole('heading', { name: 'Choose the objects', level: 1 }).waitFor();
 }
 
-/** The reverse task gets the same tables; then the settings are reached. */
-export async function mirrorTables({ page }: ConsolePage, { look }: Looks = {}): Promise<void> {
-  await page.getByLabel('The same tables').check();
-  await look?.('setup-objects');
+/** On from the objects that were chosen. */
+export async function toSettings({ page }: ConsolePage): Promise<void> {
   await page.getByRole('button', { name: 'Continue to the settings' }).click();
   await page.getByRole('heading', { name: 'Settings', level: 1 }).waitFor();
 }
 
-/** Saves, checks, ignores what may be ignored, looks at the request, and starts. Ends on the pair's page. */
-export async function checkAndStart(shown: ConsolePage, { look }: Looks = {}): Promise<void> {
-  const { page } = shown;
+/**
+ * Saves, checks, ignores what may be ignored, looks at the request, and starts. Ends on the pair's page. `task` is one
+ * that the precheck looks at.
+ */
+export async function checkAndStart(
+  { page }: ConsolePage,
+  { look, task }: Looks & { readonly task: TaskName },
+): Promise<void> {
   await page.getByRole('button', { name: 'Save and check' }).click();
   await page.getByRole('heading', { name: 'Precheck', level: 1 }).waitFor();
-  await page.getByRole('heading', { name: 'Reverse task, b to a' }).waitFor();
+  await page.getByRole('heading', { name: new RegExp(`^${task}`), level: 2 }).waitFor();
   await look?.('setup-precheck');
   const ignore = page.getByRole('button', { name: 'Ignore all alerts' });
   const on = page.getByRole('button', { name: 'Review and start' });
@@ -82,9 +86,13 @@ export async function checkAndStart(shown: ConsolePage, { look }: Looks = {}): P
   await page.getByRole('heading', { name: 'Forward task', level: 2 }).waitFor();
 }
 
-/** Waits on the pair's page until both tasks are `Running`, as the page itself says. */
-export async function seeBothRunning({ page }: ConsolePage, timeout = 60_000): Promise<void> {
-  for (const name of ['Forward task', 'Reverse task'])
+/** Waits on the pair's page until these tasks are `Running`, as the page itself says. */
+export async function seeRunning(
+  { page }: ConsolePage,
+  tasks: readonly TaskName[],
+  timeout = 90_000,
+): Promise<void> {
+  for (const name of tasks)
     await page.getByRole('region', { name }).getByText('Running', { exact: true }).waitFor({ timeout });
 }
 

@@ -21,6 +21,9 @@ type ApiCall = TestPlatform['call'];
 
 /** The serverless stack on the run's LocalStack, and the capture beside it as its container would run it. */
 export type TestStack = AsyncDisposable & {
+  /** The API's function URL, opened on this machine, and a token of the role admin. */
+  readonly apiUrl: string;
+  readonly token: string;
   /** Calls the API at its function URL; throws with the problem document unless the status is 2xx. */
   readonly call: ApiCall;
   /** The databases' addresses as everything here reaches them. */
@@ -87,6 +90,8 @@ export async function openStack(context: Readonly<Record<string, string>> = {}):
     captureLines,
     killCapture,
     through: { a: reach, b: reach },
+    apiUrl: api.url,
+    token: deployed.token,
     call: callerOf(api.url, deployed.token),
     startCapture() {
       const child = spawn(process.execPath, [join(dist, 'capture/main.mjs')], {

@@ -9,11 +9,12 @@ import { href } from '../route.ts';
 import { ConfigurationTab } from '../task/configuration.tsx';
 import { ConflictsTab } from '../task/conflicts.tsx';
 import { EventsTab } from '../task/events.tsx';
+import { LimitsTab } from '../task/limits.tsx';
 import { OverviewTab } from '../task/overview.tsx';
 import { PrecheckTab } from '../task/precheck-tab.tsx';
 import { destinationOf, nameOfTask, placeOf, sourceOf } from '../words.ts';
 
-const tabs = ['overview', 'conflicts', 'events', 'precheck', 'configuration'] as const;
+const tabs = ['overview', 'conflicts', 'events', 'precheck', 'limits', 'configuration'] as const;
 type Tab = (typeof tabs)[number];
 type TabProps = { readonly pair: PairView; readonly direction: Direction; readonly again: () => void };
 
@@ -22,6 +23,7 @@ const contents: Readonly<Record<Tab, (props: TabProps) => JSX.Element>> = {
   conflicts: ConflictsTab,
   events: EventsTab,
   precheck: PrecheckTab,
+  limits: LimitsTab,
   configuration: ConfigurationTab,
 };
 

@@ -1,5 +1,11 @@
 import { signal } from '@preact/signals';
-import type { ApiClient, Configure, ConfigureBoth } from '../../../../../shared/client/client.ts';
+import type {
+  ActionPreview,
+  ApiClient,
+  Configure,
+  ConfigureBoth,
+  Preview,
+} from '../../../../../shared/client/client.ts';
 import type { PairView } from '../../../../../shared/client/contract.ts';
 import { asPgtwinError } from '../../../../../shared/errors/pgtwin-error.ts';
 import type { Direction } from '../../../../../shared/task/schema.ts';
@@ -41,6 +47,13 @@ export const setDraft = (pair: string, draft: Draft): void => {
   drafts.value = { ...drafts.value, [pair]: draft };
 };
 
+/** What the API last said of a draft, for the step that has the field. */
+export const refusals = signal<Readonly<Record<string, unknown>>>({});
+
+export const setRefusal = (pair: string, refusal: unknown): void => {
+  refusals.value = { ...refusals.value, [pair]: refusal };
+};
+
 const asConfig = (config: object | undefined): Config | undefined => config as Config | undefined;
 
 /** The draft of a pair, begun with what is stored. */
@@ -62,7 +75,7 @@ function draftOf(forward: Config | undefined, reverse: Config | undefined): Draf
   const settingsOf = ({ objects: _o, ...settings }: Config) => JSON.stringify(settings);
   return {
     forward: begun,
-    reverse: reverse ?? { objects: everything },
+    reverse: reverse ?? { objects: everything, conflictPolicy: begun['conflictPolicy'] },
     reverseObjects: reverse ? (sameObjects ? 'same' : 'own') : undefined,
     sameSettings: reverse === undefined || settingsOf(reverse) === settingsOf(begun),
   };
@@ -88,7 +101,28 @@ export async function saveDraft(api: ApiClient, pair: string, scope: Scope, draf
     await api.configureBoth(pair, requestOf(draft));
     return;
   }
-  await api.configureTask(pair, 'reverse', reverseOf(draft) as Configure);
+  await api.configureTask(pair, 'reverse', draft.reverse as Configure);
+}
+
+/** What a draft does, unsent: the tables of each task, and the exact request. */
+export async function previewDraft(
+  api: ApiClient,
+  id: string,
+  scope: Scope,
+  draft: Draft,
+): Promise<{ tables: Preview; request: ActionPreview }> {
+  const alone = { operation: 'configureTask', id, direction: 'reverse' as const, body: draft.reverse };
+  const both = { operation: 'configurePair', id, body: requestOf(draft) };
+  const [tables, request] = await Promise.all([
+    api.preview(
+      id,
+      scope === 'both'
+        ? requestOf(draft)
+        : { forward: draft.forward as Configure, reverse: draft.reverse as Configure },
+    ),
+    api.previewAction(scope === 'both' ? both : alone),
+  ]);
+  return { tables, request };
 }
 
 /** Directions that a setup deals with. */

@@ -52,8 +52,15 @@ export function schemaNamed(document: unknown, name: string): JsonSchema {
   return resolve(schemas[name] ?? {}, 0);
 }
 
+/** The type beside null. */
+const typeOf = ({ type }: JsonSchema): string | undefined =>
+  typeof type === 'string' ? type : type?.find((each) => each !== 'null');
+
+export const isNullable = ({ type }: JsonSchema): boolean => Array.isArray(type) && type.includes('null');
+
 export function shapeOf(schema: JsonSchema): Shape {
-  const { type, enum: choices, properties, items, maxLength } = schema;
+  const { enum: choices, properties, items, maxLength } = schema;
+  const type = typeOf(schema);
   if (choices) return 'choice';
   if (type === 'boolean') return 'boolean';
   if (type === 'integer' || type === 'number') return 'number';

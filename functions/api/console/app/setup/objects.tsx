@@ -3,11 +3,14 @@ import { useState } from 'preact/hooks';
 import type { ApiClient } from '../../../../../shared/client/client.ts';
 import type { CatalogTable } from '../../../../../shared/client/contract.ts';
 import type { Side } from '../../../../../shared/task/schema.ts';
+import { fieldErrorsOf } from '../field-errors.ts';
 import { useLoad } from '../load.ts';
 import { Button } from '../parts/button.tsx';
 import { Failure, Loading, Notice } from '../parts/notice.tsx';
 import { go } from '../route.ts';
-import { type ReverseObjects, type StepProps, setDraft } from './draft.ts';
+import { type ReverseObjects, refusals, type StepProps, setDraft } from './draft.ts';
+import { schemaNamed } from './json-schema.ts';
+import { ObjectFields } from './object-fields.tsx';
 import { Picker } from './picker.tsx';
 import type { Selection } from './selection.ts';
 
@@ -15,8 +18,10 @@ import type { Selection } from './selection.ts';
 export function ObjectsStep({ pair, draft, scope }: StepProps): JSX.Element {
   const here = useLoad(`tables ${pair.id} a`, (api) => allTables(api, pair.id, 'a'));
   const there = useLoad(`tables ${pair.id} b`, (api) => allTables(api, pair.id, 'b'));
+  const described = useLoad('schema', async (api) => schemaNamed(await api.openApi(), 'Configure'));
   const [asked, setAsked] = useState(false);
-  const error = here.error ?? there.error;
+  const error = here.error ?? there.error ?? described.error;
+  const errors = fieldErrorsOf(refusals.value[pair.id]);
   const set = (part: Partial<typeof draft>): void => setDraft(pair.id, { ...draft, ...part });
   const setForward = (objects: Selection): void => set({ forward: { ...draft.forward, objects } });
   const setReverse = (objects: Selection): void => set({ reverse: { ...draft.reverse, objects } });
@@ -33,10 +38,11 @@ export function ObjectsStep({ pair, draft, scope }: StepProps): JSX.Element {
         onRetry={() => {
           here.reload();
           there.reload();
+          described.reload();
         }}
       />
     );
-  if (!here.value || !there.value) return <Loading what="the tables of both databases" />;
+  if (!here.value || !there.value || !described.value) return <Loading what="the tables of both databases" />;
   return (
     <>
       {scope === 'both' && (
@@ -46,6 +52,12 @@ export function ObjectsStep({ pair, draft, scope }: StepProps): JSX.Element {
             name="forward"
             tables={here.value}
             selection={draft.forward.objects}
+            onChange={setForward}
+          />
+          <ObjectFields
+            schema={described.value}
+            selection={draft.forward.objects}
+            errors={errors.under('forward')}
             onChange={setForward}
           />
         </section>
@@ -60,7 +72,20 @@ export function ObjectsStep({ pair, draft, scope }: StepProps): JSX.Element {
           />
         )}
         {(scope === 'reverse' || draft.reverseObjects === 'own') && (
-          <Picker name="reverse" tables={ofReverse} selection={draft.reverse.objects} onChange={setReverse} />
+          <>
+            <Picker
+              name="reverse"
+              tables={ofReverse}
+              selection={draft.reverse.objects}
+              onChange={setReverse}
+            />
+            <ObjectFields
+              schema={described.value}
+              selection={draft.reverse.objects}
+              errors={scope === 'reverse' ? errors : errors.under('reverse')}
+              onChange={setReverse}
+            />
+          </>
         )}
       </section>
       <div class="row end">

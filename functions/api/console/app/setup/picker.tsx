@@ -14,6 +14,7 @@ import {
   linesOf,
   type Selection,
   selectedOf,
+  withEntries,
   withSchema,
   withTable,
 } from './selection.ts';
@@ -56,7 +57,9 @@ export function Picker({ name, tables, selection, onChange }: Props): JSX.Elemen
           <input
             type="checkbox"
             checked={all}
-            onChange={(event) => onChange(event.currentTarget.checked ? everything : { include: [] })}
+            onChange={(event) =>
+              onChange(withEntries(selection, event.currentTarget.checked ? everything.include : []))
+            }
           />
           <span>
             Everything
@@ -167,14 +170,12 @@ function Patterns({ selection, onChange }: Pick<Props, 'selection' | 'onChange'>
         <Lines
           label="Take"
           entries={selection.include}
-          onEntries={(include) => onChange({ ...selection, include })}
+          onEntries={(include) => onChange(withEntries(selection, include, selection.exclude))}
         />
         <Lines
           label="Leave out"
           entries={selection.exclude ?? []}
-          onEntries={(exclude) =>
-            onChange(exclude.length > 0 ? { ...selection, exclude } : { include: selection.include })
-          }
+          onEntries={(exclude) => onChange(withEntries(selection, selection.include, exclude))}
         />
       </div>
     </details>

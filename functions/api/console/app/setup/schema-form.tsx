@@ -4,7 +4,7 @@ import type { FieldErrors } from '../field-errors.ts';
 import { Button } from '../parts/button.tsx';
 import { CheckField, SelectField, TextArea, TextField } from '../parts/field.tsx';
 
-import { emptyOf, type JsonSchema, shapeOf } from './json-schema.ts';
+import { emptyOf, isNullable, type JsonSchema, shapeOf } from './json-schema.ts';
 import { labelOf, sentenceOf } from './labels.ts';
 
 type Props = {
@@ -49,7 +49,7 @@ export function SchemaField(props: Props): JSX.Element {
           min={schema.minimum}
           max={schema.maximum}
           value={shown === undefined || shown === null ? '' : String(shown)}
-          onChange={(text) => onChange(text === '' ? undefined : Number(text))}
+          onChange={(text) => onChange(text !== '' ? Number(text) : isNullable(schema) ? null : undefined)}
         />
       );
     case 'text':

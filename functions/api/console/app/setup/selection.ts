@@ -1,8 +1,12 @@
 import { type Entry, entryText, parseEntry } from '../../../../../shared/client/entry.ts';
 import { selectTables } from '../../../../../shared/task/selection.ts';
 
-/** Which tables a task takes: names and patterns; exclude wins. */
-export type Selection = { readonly include: readonly Entry[]; readonly exclude?: readonly Entry[] };
+/** Which tables a task takes: names and patterns; exclude wins. Other fields say what of them, and how. */
+export type Selection = {
+  readonly include: readonly Entry[];
+  readonly exclude?: readonly Entry[];
+  readonly [field: string]: unknown;
+};
 export type Named = { readonly schema: string; readonly name: string };
 
 export const everything: Selection = { include: [{ schema: '*', table: '*' }] };
@@ -24,16 +28,22 @@ const isSelected = (selection: Selection, table: Named): boolean => selectedOf(s
 const without = (entries: readonly Entry[] | undefined, gone: (entry: Entry) => boolean): readonly Entry[] =>
   (entries ?? []).filter((entry) => !gone(entry));
 
-const tidy = (include: readonly Entry[], exclude: readonly Entry[]): Selection =>
-  exclude.length > 0 ? { include, exclude } : { include };
+/** The same selection with other tables. */
+export function withEntries(
+  { include: _i, exclude: _e, ...others }: Selection,
+  include: readonly Entry[],
+  exclude: readonly Entry[] = [],
+): Selection {
+  return { include, ...(exclude.length > 0 ? { exclude } : {}), ...others };
+}
 
 /** Takes a schema whole, with the tables that it will have, or leaves it out. */
 export function withSchema(selection: Selection, schema: string, taken: boolean): Selection {
   const include = without(selection.include, (entry) => entry.schema === schema);
   const exclude = without(selection.exclude, (entry) => entry.schema === schema);
-  if (taken) return tidy([...include, { schema, table: '*' }], exclude);
-  const stillThere = isSelected(tidy(include, exclude), { schema, name: 'any' });
-  return tidy(include, stillThere ? [...exclude, { schema, table: '*' }] : exclude);
+  if (taken) return withEntries(selection, [...include, { schema, table: '*' }], exclude);
+  const stillThere = isSelected(withEntries(selection, include, exclude), { schema, name: 'any' });
+  return withEntries(selection, include, stillThere ? [...exclude, { schema, table: '*' }] : exclude);
 }
 
 /** Takes one table, or leaves it out, without touching the others. */
@@ -41,10 +51,12 @@ export function withTable(selection: Selection, { schema, name }: Named, taken: 
   const isIt = (entry: Entry): boolean => entry.schema === schema && entry.table === name;
   const include = without(selection.include, isIt);
   const exclude = without(selection.exclude, isIt);
-  const there = isSelected(tidy(include, exclude), { schema, name });
-  if (taken === there) return tidy(include, exclude);
+  const there = isSelected(withEntries(selection, include, exclude), { schema, name });
+  if (taken === there) return withEntries(selection, include, exclude);
   const entry = { schema, table: name };
-  return taken ? tidy([...include, entry], exclude) : tidy(include, [...exclude, entry]);
+  return taken
+    ? withEntries(selection, [...include, entry], exclude)
+    : withEntries(selection, include, [...exclude, entry]);
 }
 
 /** Entries as lines of text, and back; a line that is none is told by its number. */

@@ -7,10 +7,10 @@ import { Button } from '../parts/button.tsx';
 import { ErrorSummary } from '../parts/error-summary.tsx';
 import { CheckField } from '../parts/field.tsx';
 import { Failure, Loading } from '../parts/notice.tsx';
-import { go } from '../route.ts';
+import { go, href } from '../route.ts';
 import { api } from '../session.ts';
 import { nameOfTask } from '../words.ts';
-import { type Config, type StepProps, saveDraft, setDraft } from './draft.ts';
+import { type Config, type StepProps, saveDraft, setDraft, setRefusal } from './draft.ts';
 import { type JsonSchema, schemaNamed } from './json-schema.ts';
 import { JsonField, SchemaField, withField } from './schema-form.tsx';
 
@@ -39,7 +39,8 @@ const groups: readonly Group[] = [
     ],
   },
   { title: 'Retries and WAL', fields: ['retryConnectionMinutes', 'retryOtherMinutes', 'walRetention'] },
-  { title: 'Speed', fields: ['copyParallelism', 'chunkRows', 'synchronousCommit'] },
+  { title: 'Speed and limits', fields: ['limits', 'copyParallelism', 'chunkRows', 'synchronousCommit'] },
+  { title: 'Alerts', fields: ['alerts'] },
 ];
 /** They have places of their own. */
 const elsewhere: readonly string[] = ['objects', 'autoStart', 'sides'];
@@ -65,8 +66,10 @@ export function SettingsStep({ pair, draft, scope, again }: StepProps): JSX.Elem
       await saveDraft(api(), pair.id, scope, draft);
       again();
       go('pairs', pair.id, 'setup', 'precheck');
+      setRefusal(pair.id, undefined);
     } catch (thrown) {
       setRefused(thrown);
+      setRefusal(pair.id, thrown);
       setBusy(false);
     }
   };
@@ -77,6 +80,11 @@ export function SettingsStep({ pair, draft, scope, again }: StepProps): JSX.Elem
   return (
     <form onSubmit={(event) => void save(event)} noValidate>
       <ErrorSummary error={refused} />
+      {errors.all.some(({ field }) => /(^|[.])objects([.]|$)/.test(field)) && (
+        <p>
+          <a href={href('pairs', pair.id, 'setup', 'objects')}>Go back to the objects</a>
+        </p>
+      )}
       {scope === 'both' && (
         <TaskSettings
           direction="forward"

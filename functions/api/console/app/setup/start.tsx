@@ -10,14 +10,14 @@ import { Failure, Loading, Notice } from '../parts/notice.tsx';
 import { go, href } from '../route.ts';
 import { api, newKey } from '../session.ts';
 import { counted, nameOfTask, placeOf, wayOf } from '../words.ts';
-import { type Config, directionsOf, requestOf, reverseOf, type StepProps } from './draft.ts';
+import { type Config, directionsOf, previewDraft, reverseOf, type StepProps } from './draft.ts';
 
 const SHOWN = 50;
 
 /** What will be done, as words and as the API's own request; then the start. */
 export function StartStep({ pair, draft, scope }: StepProps): JSX.Element {
   const { value, error, reload } = useLoad(`preview ${pair.id} ${JSON.stringify(draft)}`, (client) =>
-    client.preview(pair.id, requestOf(draft)),
+    previewDraft(client, pair.id, scope, draft),
   );
   const [asking, setAsking] = useState(false);
   const wanted = directionsOf(scope, draft);
@@ -42,8 +42,14 @@ export function StartStep({ pair, draft, scope }: StepProps): JSX.Element {
               <Summary
                 key={direction}
                 direction={direction}
-                config={direction === 'forward' ? draft.forward : reverseOf(draft)}
-                preview={value}
+                config={
+                  direction === 'forward'
+                    ? draft.forward
+                    : scope === 'reverse'
+                      ? draft.reverse
+                      : reverseOf(draft)
+                }
+                preview={value.tables}
               />
             ))}
           </div>
@@ -53,10 +59,11 @@ export function StartStep({ pair, draft, scope }: StepProps): JSX.Element {
               What the console sends for this configuration, with all defaults; it can be sent again by any
               other means.
             </p>
-            <CopyText
-              text={`${value.request.method} ${value.request.path}\n${JSON.stringify(value.request.body, null, 2)}`}
-              what="request"
-            />
+            <CopyText text={value.request.curl} what="request as a command" />
+            <details>
+              <summary>Its body</summary>
+              <CopyText text={JSON.stringify(value.request.body, null, 2)} what="body of the request" />
+            </details>
           </section>
         </>
       )}

@@ -7,6 +7,7 @@ import { Button } from '../parts/button.tsx';
 import { Confirm } from '../parts/dialog.tsx';
 import { api, newKey } from '../session.ts';
 import { nameOfTask, sourceOf } from '../words.ts';
+import { RequestPreview } from './request-preview.tsx';
 
 type Plan = {
   readonly name: string;
@@ -110,6 +111,7 @@ export function Actions({
           {plan.means(task).map((sentence) => (
             <p key={sentence}>{sentence}</p>
           ))}
+          <RequestPreview operation={`${asked}Task`} pair={pair.id} direction={task.direction} />
         </Confirm>
       )}
     </fieldset>

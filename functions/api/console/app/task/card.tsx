@@ -31,6 +31,13 @@ export function TaskCard({
         </div>
         <State state={state} />
       </div>
+      {!task.configured && pair.tasks.forward.generation > 0 && task.allowedActions.includes('configure') && (
+        <p>
+          <a class="button primary" href={href('pairs', pair.id, 'setup', 'objects')}>
+            Set up the {title.toLowerCase()}
+          </a>
+        </p>
+      )}
       {waitsForForward(task) && <p class="muted">Starts by itself when the forward task runs.</p>}
       <TaskNotices pair={pair} task={task} />
       {state === 'Initializing' && status?.copy && <CopyProgress copy={status.copy} />}
@@ -38,7 +45,7 @@ export function TaskCard({
       {status && state !== 'Released' && <LatencyPlot task={task} />}
       <Actions pair={pair} task={task} onDone={onDone} />
       <ul class="links">
-        {(['overview', 'conflicts', 'events', 'precheck', 'configuration'] as const).map((tab) => (
+        {(['overview', 'conflicts', 'events', 'precheck', 'limits', 'configuration'] as const).map((tab) => (
           <li key={tab}>
             <a href={href('pairs', pair.id, direction, tab)} aria-label={`${title}: ${tab}`}>
               {tab[0]!.toUpperCase() + tab.slice(1)}
