@@ -1,9 +1,11 @@
 import type { Command } from './command.ts';
 import { actionCommands } from './commands/actions.ts';
+import { audit } from './commands/audit.ts';
 import { configure, preview } from './commands/configure.ts';
 import { listConflicts, resolveConflict, showConflict } from './commands/conflicts.ts';
 import { cutover } from './commands/cutover.ts';
 import { events } from './commands/events.ts';
+import { limits } from './commands/limits.ts';
 import { openApi } from './commands/open-api.ts';
 import { createPair, deletePair, listPairs, showPair } from './commands/pair.ts';
 import { precheck, testConnectivity } from './commands/precheck.ts';
@@ -28,6 +30,7 @@ export const commands: readonly Command[] = [
   precheck,
   ...actionCommands,
   taskStatus,
+  limits,
   events,
   listConflicts,
   showConflict,
@@ -38,5 +41,6 @@ export const commands: readonly Command[] = [
   repairVerification,
   cancelVerification,
   cutover,
+  audit,
   openApi,
 ];

@@ -275,3 +275,34 @@ test('a pair is found by id, by a name that only it has, or by being the only on
   }
   expect((await pgtwin('pair show pair0002')).code).toBe(0);
 });
+
+test('limits are shown and changed one by one; what is no limit is refused by name', async () => {
+  const { id, pgtwin } = await open();
+  const line = `limits ${id} --task forward --set full.rowsPerSecond=5000 --set incremental.bytesPerSecond=100 --json`;
+  expect(JSON.parse((await pgtwin(line)).out)).toMatchObject({
+    forward: { full: { rowsPerSecond: 5000, queriesPerSecond: null }, incremental: { bytesPerSecond: 100 } },
+  });
+  await pgtwin(`limits ${id} --task forward --set incremental.bytesPerSecond=none`);
+  const shown = await pgtwin(`limits ${id}`);
+  expect(shown.out).toMatch(/^TASK +LIMIT +PER SECOND\n/);
+  expect(shown.out).toMatch(/forward +full.rowsPerSecond +5,000\n/);
+  expect(shown.out).toMatch(/forward +incremental.bytesPerSecond +none\n/);
+  expect(shown.out).toMatch(/reverse +full.rowsPerSecond +none\n/);
+  for (const wrong of ['full.speed=1', 'full.rowsPerSecond=-1', 'rowsPerSecond=1'])
+    expect(await pgtwin(`limits ${id} --task forward --set ${wrong}`)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/limits are full.queriesPerSecond/),
+    });
+  expect((await pgtwin(`limits ${id} --set full.rowsPerSecond=1`)).err).toMatch(/--set needs --task/);
+});
+
+test('the audit log, also of what was refused', async () => {
+  const { id, pgtwin } = await open();
+  await pgtwin(`start ${id}`);
+  const shown = await pgtwin(`audit ${id}`);
+  expect(shown.out).toMatch(/^TIME +ACTOR +ROLE +OPERATION +OF +STATUS +PROBLEM\n/);
+  expect(shown.out).toMatch(/the-admin +admin +startTask +pair0001 forward +409 +action-not-allowed\n/);
+  const { entries } = JSON.parse((await pgtwin('audit --actor the-admin --limit 1 --json')).out);
+  expect(entries).toMatchObject([{ operation: 'startTask', status: 409 }]);
+  expect((await pgtwin('audit --actor nobody')).out).toBe('Nothing was asked for yet.\n');
+});

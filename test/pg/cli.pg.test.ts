@@ -56,6 +56,9 @@ test('the whole procedure, from a new pair to nothing left, by commands alone', 
     { state: 'Running' },
     { state: 'Running' },
   ]);
+  expect(await ok('task status --task forward --tables')).toMatch(
+    /forward +public.item +done +\[#+\] 100.0 % +500\n/,
+  );
   await a.query(`update item set t = 'from a' where id = 1`);
   await b.query(`update item set t = 'from b' where id = 2`);
   const equal = () =>

@@ -60,12 +60,13 @@ export async function toSettings({ page }: ConsolePage): Promise<void> {
  */
 export async function checkAndStart(
   { page }: ConsolePage,
-  { look, task }: Looks & { readonly task: TaskName },
+  { look, task, mend }: Looks & { readonly task: TaskName; readonly mend?: () => Promise<void> },
 ): Promise<void> {
   await page.getByRole('button', { name: 'Save and check' }).click();
   await page.getByRole('heading', { name: 'Precheck', level: 1 }).waitFor();
   await page.getByRole('heading', { name: new RegExp(`^${task}`), level: 2 }).waitFor();
   await look?.('setup-precheck');
+  await mend?.();
   const ignore = page.getByRole('button', { name: 'Ignore all alerts' });
   const on = page.getByRole('button', { name: 'Review and start' });
   await until('the precheck to be ready', async () => {

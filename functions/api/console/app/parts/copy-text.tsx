@@ -16,14 +16,15 @@ export function CopyText({ text, what }: { text: string; what: string }): JSX.El
     announce(done ? `${what} copied.` : `${what} could not be copied: mark it and copy it by hand.`);
     setTimeout(() => setCopied(undefined), 3_000);
   };
+  const says = copied === 'yes' ? 'Copied' : copied === 'no' ? 'Mark it to copy' : 'Copy';
   return (
     <div class="code">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <section class="code-text" tabIndex={0} aria-label={what}>
         <pre>{text}</pre>
       </section>
-      <Button kind="quiet" onClick={() => void copy()} label={`Copy ${what}`}>
-        {copied === 'yes' ? 'Copied' : copied === 'no' ? 'Mark it to copy' : 'Copy'}
+      <Button kind="quiet" onClick={() => void copy()} label={`${says}: ${what}`}>
+        {says}
       </Button>
     </div>
   );

@@ -59,10 +59,13 @@ export function StartStep({ pair, draft, scope }: StepProps): JSX.Element {
               What the console sends for this configuration, with all defaults; it can be sent again by any
               other means.
             </p>
-            <CopyText text={value.request.curl} what="request as a command" />
+            <CopyText
+              text={`${value.request.method} ${value.request.path}\n${JSON.stringify(value.request.body, null, 2)}`}
+              what="request"
+            />
             <details>
-              <summary>Its body</summary>
-              <CopyText text={JSON.stringify(value.request.body, null, 2)} what="body of the request" />
+              <summary>As a command</summary>
+              <CopyText text={value.request.curl} what="request as a command" />
             </details>
           </section>
         </>
@@ -109,17 +112,15 @@ function Summary({
 }): JSX.Element {
   const selected = preview[direction];
   const policy = config['conflictPolicy'];
+  const waits = direction === 'reverse' && selected?.count === 0;
   return (
     <section class="card" aria-labelledby={`summary-${direction}`}>
       <h2 id={`summary-${direction}`}>{nameOfTask[direction]}</h2>
       <p class="muted small">{wayOf(direction)}</p>
       <p>
-        {selected ? counted(selected.count, 'table') : 'Tables as chosen'}
+        {selected && !waits ? counted(selected.count, 'table') : 'The tables that the forward task makes'}
         {typeof policy === 'string' && `, conflicts by ${policy}`}
       </p>
-      {direction === 'reverse' && selected?.count === 0 && (
-        <p class="muted">They are made on side b by the forward task first.</p>
-      )}
       {selected && selected.count > 0 && (
         <details>
           <summary>Tables</summary>

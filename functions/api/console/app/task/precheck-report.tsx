@@ -10,6 +10,9 @@ import { Badge } from '../parts/state.tsx';
 import { api } from '../session.ts';
 import { counted, destinationOf, sourceOf, type Tone, timeOf } from '../words.ts';
 
+/** So few details are shown at once. */
+const SHOWN = 5;
+
 type Props = {
   readonly pair: string;
   readonly direction: Direction;
@@ -93,12 +96,12 @@ function Item({ item, who, pair, direction, onReport }: ItemProps): JSX.Element 
     <li class={`item ${toneOf(item)}`}>
       <div class="item-head">
         <Badge tone={toneOf(item)}>{wordOf(item)}</Badge>
-        <h4>{title}</h4>
+        <h3>{title}</h3>
         <code class="muted">{name}</code>
       </div>
       <p class="pre">{cause}</p>
       {details.length > 0 && (
-        <details>
+        <details open={status !== 'passed' && details.length <= SHOWN}>
           <summary>{counted(details.length, 'detail')}</summary>
           <ul>
             {details.map((detail) => (
@@ -123,7 +126,7 @@ function Item({ item, who, pair, direction, onReport }: ItemProps): JSX.Element 
       {error !== undefined && <Failure error={error} />}
       {status !== 'passed' && !ignored && (
         <div class="row">
-          <Button busy={busy === 'run'} onClick={() => void change('run')} label={`Check ${name} again`}>
+          <Button busy={busy === 'run'} onClick={() => void change('run')} label={`Check again: ${name}`}>
             Check again
           </Button>
           {ignorable && (
@@ -131,7 +134,7 @@ function Item({ item, who, pair, direction, onReport }: ItemProps): JSX.Element 
               busy={busy === 'ignore'}
               kind="quiet"
               onClick={() => void change('ignore')}
-              label={`Ignore ${name}`}
+              label={`Ignore: ${name}`}
             >
               Ignore
             </Button>

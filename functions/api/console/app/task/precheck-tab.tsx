@@ -53,6 +53,7 @@ export function PrecheckTab({
         </p>
       )}
       {failure !== undefined && <Failure error={failure} />}
+      {value && <h2>Newest report</h2>}
       {value && (
         <Report
           pair={pair.id}
