@@ -9,20 +9,22 @@ export type OpenUrl = {
 
 /**
  * Opens a function URL of LocalStack at an address of this machine. LocalStack tells functions apart by the host name
- * of the request, which resolves only where there is a wildcard DNS: so this proxy sets it, and changes nothing else.
+ * of the request, which resolves only where there is a wildcard DNS: so this proxy sets it. It leaves out `Origin` and
+ * `Referer`, by which a browser names this proxy: LocalStack refuses those it does not know, where AWS asks nobody.
  */
 export async function openFunctionUrl(endpoint: string, functionUrl: string): Promise<OpenUrl> {
   // Not by `new URL`, which would refuse a host name that ends in an address.
   const host = functionUrl.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
   const gateway = new URL(endpoint);
   const proxy = http.createServer((request, response) => {
+    const { origin: _origin, referer: _referer, ...headers } = request.headers;
     const forwarded = http.request(
       {
         host: gateway.hostname,
         port: gateway.port,
         method: request.method,
         path: request.url,
-        headers: { ...request.headers, host },
+        headers: { ...headers, host },
       },
       (answer) => {
         response.writeHead(answer.statusCode ?? 502, answer.headers);
