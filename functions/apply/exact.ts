@@ -272,6 +272,7 @@ export class ExactExecutor {
     const xmins = met.flatMap((each) => this.#xmins.get(idOf(table, each)) ?? []);
     if (this.#o.role(table) === 'arbiter') {
       this.#asked.add(id);
+      this.#opened(table, key);
       this.controls.push({ do: 'pull', table, key, met: xmins });
       return;
     }
@@ -286,14 +287,16 @@ export class ExactExecutor {
     this.controls.push({ do: 'pull', table, key, met: xmins });
   }
 
-  /** True if a key got an outcome or a pull in this transaction: every later change of it is decided. */
-  isOpen(table: ApplyTable, key: Key): boolean {
-    return this.#outcomes.has(idOf(table, key)) || this.#asked.has(idOf(table, key));
+  /** Keys of a table that got an outcome or a pull in this transaction: every later change of them is decided. */
+  openKeys(table: ApplyTable): readonly Key[] {
+    return this.#openKeys.get(table.sql) ?? [];
   }
+  readonly #openKeys = new Map<string, Key[]>();
 
-  /** True if any key did. */
-  get hasOpen(): boolean {
-    return this.#outcomes.size + this.#asked.size > 0;
+  #opened(table: ApplyTable, key: Key): void {
+    const keys = this.#openKeys.get(table.sql) ?? [];
+    keys.push(key);
+    this.#openKeys.set(table.sql, keys);
   }
 
   #wrote(table: ApplyTable, key: Key, { time, side }: SourceFacts): void {
@@ -311,11 +314,12 @@ export class ExactExecutor {
     }
     const outcome: OutcomeWrite = { do: 'outcome', table, key, pull, version: this.#versions.get(id) };
     this.#outcomes.set(id, outcome);
+    this.#opened(table, key);
     this.controls.push(outcome);
   }
 }
 
-const idOf = (table: ApplyTable, key: Key): string => `${table.number} ${keyText(key)}`;
+const idOf = (table: ApplyTable, key: Key): string => `${table.sql} ${keyText(key)}`;
 
 const isOwn = (xmin: number, own: XidRanges, next: bigint): boolean => {
   const high = next & ~0xffff_ffffn;

@@ -24,14 +24,12 @@ export type Run = { readonly net: readonly NetTable[] } | { readonly alone: numb
 
 /**
  * One change per key over a batch, on offsets alone (pure). What can't be netted is a barrier: a key change, a TRUNCATE,
- * a control row; everything before it is carried out before, everything behind it after. `alone` says of a change of a
- * user's table that it must stand by itself (its key is in the middle of a conflict).
+ * a control row; everything before it is carried out before, everything behind it after.
  */
 export function netChanges(
   changes: DecodedChanges,
   transactions: readonly { readonly from: number; readonly to: number }[],
   tableOf: (change: number) => ApplyTable | undefined,
-  alone: (table: ApplyTable, key: string) => boolean,
   wants: (table: ApplyTable, kind: number) => boolean,
 ): Run[] {
   const runs: Run[] = [];
@@ -65,7 +63,7 @@ export function netChanges(
         if (refs) key = keyOf(bytes, refs, table.key);
         moves = keyAt(bytes, old, table.key) !== key;
       }
-      if (moves || alone(table, key)) {
+      if (moves) {
         barrier(i);
         continue;
       }

@@ -22,8 +22,6 @@ export type SpecialUnique = {
 /** A destination table as one relation of the source maps to it. Columns are those of the relation, in its order. */
 export type ApplyTable = {
   readonly relation: Relation;
-  /** Index among the tables of a process; part of prepared names. */
-  readonly number: number;
   /** Its quoted name: what the table is known by. */
   readonly sql: string;
   /** What statements name: with ONLY, for rows of tables that inherit from it are not its own. */
@@ -93,8 +91,6 @@ const readKindSql = /* sql */ `
                      where (t.tgrelid = c.oid or t.tgrelid in (select relid from pg_partition_tree(c.oid)))
                        and t.tgenabled in ('O', 'R') and t.tgfoid <> 'pg_catalog.unique_key_recheck'::regproc) as triggers
     from pg_catalog.pg_class c where c.oid = to_regclass($1)`;
-
-let numbers = 0;
 
 /**
  * Reads what apply must know of a destination table, for a relation of the source with the given key columns.
@@ -174,10 +170,8 @@ export async function readApplyTable(
     if (i.special) special.set(unique, { expressions, predicate, nullsEqual });
   }
   const always = names.flatMap((c, i) => (byName.get(c)?.identity === 'a' ? [i] : []));
-  numbers += 1;
   return {
     relation,
-    number: numbers,
     sql,
     target: there.rows[0]!.kind === 'r' ? `only ${sql}` : sql,
     columns: names,

@@ -2,6 +2,7 @@ import type { Settings } from '../../shared/conflict/policies/policy.ts';
 import { type Key, keyText, type Row, type Side } from '../../shared/conflict/rows.ts';
 import {
   guardOf,
+  isUnseen,
   parseSeen,
   type Seen,
   unionSeen,
@@ -257,7 +258,6 @@ export class BatchWriter {
       decoded,
       transactions,
       (i) => this.#tables.get(decoded.relations[i]!),
-      (table, key) => this.#isContended(table, key),
       (table, kind) => this.#settings.wants(table, kind),
     );
     for (const run of runs) {
@@ -270,20 +270,22 @@ export class BatchWriter {
     }
   }
 
-  /** True if the key has an outcome or pull that the other side may not have seen: every change of it is decided. */
-  #isContended(table: ApplyTable, key: string): boolean {
+  /**
+   * Keys, as netting has them, with an outcome or pull that the first author of the batch had not seen: what the batch
+   * comes to for them is decided. What that author had seen, every later one had too.
+   */
+  #contended(table: ApplyTable, seen: Seen): readonly string[] {
     const open = this.#open.get(table.sql);
-    if (!open || this.#role(table) !== 'arbiter') return false;
-    let keys = this.#contended.get(table);
-    if (!keys) {
-      keys = new Set(
-        [...open.keys()].map((text) => keyString(table.key.length === 1 ? [text] : JSON.parse(text))),
-      );
-      this.#contended.set(table, keys);
-    }
-    return keys.has(key);
+    if (!open || this.#role(table) !== 'arbiter') return [];
+    const known = this.#contendedOf.get(table);
+    if (known?.seen === seen) return known.keys;
+    const keys = [...open]
+      .filter(([, controls]) => controls.some((c) => isUnseen(c.xmin, seen, [], this.#progress.next)))
+      .map(([text]) => keyString(keyOfText(table, text)));
+    this.#contendedOf.set(table, { seen, keys });
+    return keys;
   }
-  readonly #contended = new Map<ApplyTable, Set<string>>();
+  readonly #contendedOf = new Map<ApplyTable, { readonly seen: Seen; readonly keys: readonly string[] }>();
 
   async #writeTable(
     decoded: DecodedChanges,
@@ -294,7 +296,9 @@ export class BatchWriter {
     executor: ExactExecutor,
   ): Promise<void> {
     const guarded = this.#role(net.table) !== 'alone';
-    const left: NetRow[] = executor.hasOpen ? takeOpen(decoded, net, executor) : [];
+    // Their keys are in the middle of a conflict: a plain statement would write over what is decided.
+    const left = take(net.rows, this.#contended(net.table, seenBy[0]!));
+    left.push(...take(net.rows, executor.openKeys(net.table).map(keyString)));
     for (const statement of planTable(decoded.bytes, net))
       for (const row of await this.#runSet(statement, guarded && statement.op !== 'insert' ? guard : []))
         left.push(row);
@@ -402,8 +406,8 @@ export class BatchWriter {
     }
     for (const text of this.#open.get(table.sql)?.keys() ?? [])
       if (!done.has(text)) {
-        const key = table.key.length === 1 ? [text] : (JSON.parse(text) as string[]);
-        await executor.apply({ change: { op: 'truncate-row', key }, table, seen, source, first });
+        const change = { op: 'truncate-row', key: keyOfText(table, text) } as const;
+        await executor.apply({ change, table, seen, source, first });
       }
   }
 
@@ -451,21 +455,18 @@ function indexOfTransaction(transactions: readonly DecodedTransaction[], change:
   return low;
 }
 
-/** Takes the rows out whose keys were decided in this transaction: a plain statement would write over the decision. */
-function takeOpen(decoded: DecodedChanges, net: NetTable, executor: ExactExecutor): NetRow[] {
-  const open: NetRow[] = [];
-  for (const [key, row] of net.rows)
-    if (executor.isOpen(net.table, keyValues(decoded, net.table, row))) {
-      open.push(row);
-      net.rows.delete(key);
-    }
-  return open;
+/** Takes the rows of some keys out. */
+function take(rows: Map<string, NetRow>, keys: readonly string[]): NetRow[] {
+  return keys.flatMap((key) => {
+    const row = rows.get(key);
+    rows.delete(key);
+    return row ?? [];
+  });
 }
 
-const keyValues = (decoded: DecodedChanges, table: ApplyTable, row: NetRow): string[] => {
-  const refs = refsOf(decoded.bytes, row.op === 'replace' ? row.deleteAt : row.at);
-  return table.key.map((k) => valueAt(decoded.bytes, refs[k]!) ?? '');
-};
+/** The key that `keyText` made a string of. */
+const keyOfText = (table: ApplyTable, text: string): Key =>
+  table.key.length === 1 ? [text] : (JSON.parse(text) as string[]);
 
 /** A net row (or an original change) as the decision code takes it. */
 function changesOf(decoded: DecodedChanges, table: ApplyTable, row: NetRow): Change[] {
