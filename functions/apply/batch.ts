@@ -14,8 +14,9 @@ import type { BlobStore } from '../../shared/task/ports.ts';
 import { logStop } from './conflict-log.ts';
 import { TaskStopped } from './exact.ts';
 import { lockProgress, noteGap, type Progress } from './progress.ts';
+import { NeedsExact } from './row-sets.ts';
 import type { Session } from './session.ts';
-import { type ApplySettings, BatchWriter, type Mode, NeedsExact, seenStates } from './write.ts';
+import { type ApplySettings, BatchWriter, type Mode, seenStates } from './write.ts';
 
 export type BatchResult = {
   /** Transactions that were written now. */

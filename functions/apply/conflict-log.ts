@@ -13,8 +13,17 @@ const logSql = /* sql */ `
   insert into pgtwin.conflict (task, generation, position, first_position, kind, policy, result, schema_name,
       table_name, key, source_row, destination_row, source_hash, destination_hash, source_time, destination_time,
       source_side, destination_side, suspected_kind)
-  select $1, p.generation, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
-    from pgtwin.apply_progress p where p.task = $1 and p.shard = $2
+  select $1, p.generation, c.position, c.first, c.kind, c.policy, c.result, c.schema_name, c.table_name, c.key,
+         c.source_row, c.destination_row, c.source_hash, c.destination_hash, c.source_time, c.destination_time,
+         c.source_side, c.destination_side, c.suspected
+    from pgtwin.apply_progress p,
+         unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[],
+                $11::jsonb[], $12::jsonb[], $13::text[], $14::text[], $15::timestamptz[], $16::timestamptz[],
+                $17::text[], $18::text[], $19::text[]) with ordinality
+         c(position, first, kind, policy, result, schema_name, table_name, key, source_row, destination_row,
+           source_hash, destination_hash, source_time, destination_time, source_side, destination_side, suspected, n)
+   where p.task = $1 and p.shard = $2
+   order by c.n
   returning id::text as id`;
 
 const countSql = /* sql */ `
@@ -23,6 +32,9 @@ const countSql = /* sql */ `
   insert into pgtwin.conflict_count as c (task, generation, kind, conflicts)
   select $1, generation, kind, n from counted, unnest($4::text[], $5::int8[]) k(kind, n)
   on conflict (task, generation, kind) do update set conflicts = c.conflicts + excluded.conflicts`;
+
+/** Lines of one statement. */
+const LINES = 5_000;
 
 /** The kind under which an entry is logged and counted. */
 export const loggedKind = (entry: ConflictEntry): string => (entry.unsure ? 'unsure' : entry.kind);
@@ -35,8 +47,9 @@ export async function logConflicts(
 ): Promise<void> {
   if (conflicts.length === 0) return;
   const counts = new Map<string, number>();
+  for (let from = 0; from < conflicts.length; from += LINES)
+    await writeLines(session, conflicts.slice(from, from + LINES), settings);
   for (const each of conflicts) {
-    await writeLine(session, each, settings);
     const kind = loggedKind(each.entry);
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
@@ -64,34 +77,40 @@ export async function logStop(
     keyJson(table, entry),
   ]);
   if (rows[0]) return rows[0].id;
-  const id = await writeLine(session, conflict, settings);
+  const [id] = await writeLines(session, [conflict], settings);
   const values = [session.task, session.shard, 1, [loggedKind(entry)], [1]];
   await session.client.query({ name: 'count-conflicts', text: countSql, values });
-  return id;
+  return id!;
 }
 
-async function writeLine(
+/** Gives the ids of the lines. */
+async function writeLines(
   { client, task, shard }: Session,
-  { entry, table, position, first }: LoggedConflict,
+  conflicts: readonly LoggedConflict[],
   settings: ConflictLogSettings,
-): Promise<string> {
+): Promise<string[]> {
+  const lines = conflicts.map((conflict) => lineOf(conflict, settings.rows === 'full'));
+  const { rows } = await client.query<{ id: string }>({
+    name: 'log-conflicts',
+    text: logSql,
+    values: [task, shard, ...lines[0]!.map((_, column) => lines.map((line) => line[column]))],
+  });
+  return rows.map(({ id }) => id);
+}
+
+/** The values of a line in the order of the statement. */
+function lineOf({ entry, table, position, first }: LoggedConflict, full: boolean): (string | null)[] {
   const { source, destination } = entry;
-  const full = settings.rows === 'full';
   const kept = (row: Row | null) => (full ? rowJson(table, row) : null);
   const hashed = (row: Row | null) => (full ? null : hashOf(rowJson(table, row)));
   const timeText = (time: bigint | null) => (time === null ? null : timestampText(time));
-  const { rows } = await client.query<{ id: string }>({
-    name: 'log-conflict',
-    text: logSql,
-    values: [
-      ...[task, shard, position, first, loggedKind(entry), entry.policy, entry.result],
-      ...[table.relation.schema, table.relation.name, keyJson(table, entry)],
-      ...[kept(source.row), kept(destination.row), hashed(source.row), hashed(destination.row)],
-      ...[timeText(source.time), timeText(destination.time), source.side, destination.side],
-      entry.unsure ? entry.kind : null,
-    ],
-  });
-  return rows[0]!.id;
+  return [
+    ...[position, first, loggedKind(entry), entry.policy, entry.result],
+    ...[table.relation.schema, table.relation.name, keyJson(table, entry)],
+    ...[kept(source.row), kept(destination.row), hashed(source.row), hashed(destination.row)],
+    ...[timeText(source.time), timeText(destination.time), source.side, destination.side],
+    entry.unsure ? entry.kind : null,
+  ];
 }
 
 const keyJson = (table: ApplyTable, entry: ConflictEntry): string =>

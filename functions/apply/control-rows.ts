@@ -58,6 +58,10 @@ export function rowHere({ row, columns }: ControlRow, here: readonly string[]): 
   });
 }
 
+/** A one-dimensional text[] as array_in takes it. */
+export const textArray = (values: readonly (string | null)[]): string =>
+  `{${values.map((value) => (value === null ? 'NULL' : `"${value.replace(/["\\]/g, '\\$&')}"`)).join(',')}}`;
+
 /** A one-dimensional text[] as array_out prints it (manual, 8.15.6). */
 export function parseTextArray(text: string): (string | null)[] {
   const out: (string | null)[] = [];

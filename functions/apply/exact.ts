@@ -7,7 +7,6 @@ import {
   type Key,
   keyOf,
   keyText,
-  type Row,
   type Side,
   sameKey,
   type Unique,
@@ -16,9 +15,10 @@ import {
 import { isUnseen, isUnsure, type Seen } from '../../shared/conflict/seen.ts';
 import type { Change, Local, SourceFacts, Step, Steps } from '../../shared/conflict/steps.ts';
 import { hasXid, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
-import type { OpenControl } from './control-rows.ts';
+import { ControlBook, type OpenControls } from './control-book.ts';
 import type { DeferredUniques } from './deferrable.ts';
-import { deleteRow, insertRow, type LockedRow, lockCollision, lockRow, updateRow } from './rows.ts';
+import { RowStore } from './row-store.ts';
+import type { LockedRow } from './rows.ts';
 import type { Session } from './session.ts';
 import type { ApplyTable } from './tables.ts';
 import { readTombstone, type Tombstone } from './tombstones.ts';
@@ -60,35 +60,10 @@ export type ChoiceOf = (
   keys: readonly Key[],
 ) => 'source' | 'destination' | undefined;
 
-type Version = { readonly time: bigint | null; readonly side: Side };
-type OpenPull = { readonly id: string; readonly met: readonly string[]; readonly skipped: boolean };
-
-/** What is written at the end of the transaction, once the user's rows are: it must not carry their origin. */
-export type ControlWrite = OutcomeWrite | AnswerWrite | PullWrite | PullChange;
-export type OutcomeWrite = {
-  readonly do: 'outcome';
-  readonly table: ApplyTable;
-  readonly key: Key;
-  pull: string | undefined;
-  version: Version | undefined;
-};
-export type AnswerWrite = {
-  readonly do: 'answer';
-  readonly table: ApplyTable;
-  readonly key: Key;
-  readonly pull: string;
-};
-export type PullWrite = {
-  readonly do: 'pull';
-  readonly table: ApplyTable;
-  readonly key: Key;
-  /** Xmins of the rows that were in the way. */
-  readonly met: readonly string[];
-};
-export type PullChange = { readonly do: 'close' | 'skipped'; readonly table: ApplyTable; readonly key: Key };
-
 export type ExactOptions = {
   readonly session: Session;
+  /** Rows may be read ahead and written behind. */
+  readonly inSets: boolean;
   /** Takes what is written, for deferrable constraints are looked at later; undefined: every change is decided on them. */
   readonly deferred: DeferredUniques | undefined;
   readonly role: (table: ApplyTable) => Role;
@@ -98,29 +73,53 @@ export type ExactOptions = {
   readonly there: Side;
   readonly own: XidRanges;
   readonly next: bigint;
-  /** At the arbiter: keys whose outcome or pull the other side may not have seen. At the follower: open pulls. */
-  readonly open: ReadonlyMap<string, ReadonlyMap<string, readonly OpenControl[]>>;
+  readonly open: OpenControls;
   readonly choice: ChoiceOf;
 };
 
-/** Carries out the steps of the decision code in one destination transaction: row by row, under row locks. */
+/** So many rows are read ahead at most. */
+const AHEAD = 5_000;
+
+/** Carries out the steps of the decision code in one destination transaction, under row locks. */
 export class ExactExecutor {
   readonly conflicts: LoggedConflict[] = [];
-  readonly controls: ControlWrite[] = [];
+  readonly controls: ControlBook;
   readonly #o: ExactOptions;
-  readonly #outcomes = new Map<string, OutcomeWrite>();
-  readonly #versions = new Map<string, Version>();
-  /** Xmin of a key's row as it was last read, for `met`. */
-  readonly #xmins = new Map<string, string>();
-  /** At the follower: open pulls as they are now, in this transaction. */
-  readonly #pulls = new Map<string, OpenPull | null>();
+  readonly #rows: RowStore;
 
   constructor(options: ExactOptions) {
     this.#o = options;
+    this.controls = new ControlBook(options.open, options.next);
+    this.#rows = new RowStore(options.session, options.inSets);
   }
 
-  /** Decides (or follows) one change and writes what comes of it. */
-  async apply(exact: ExactChange): Promise<void> {
+  /**
+   * Decides (or follows) changes one after the other and writes what comes of them. Rows are read ahead for as many
+   * changes as have different keys.
+   */
+  async apply(changes: readonly ExactChange[]): Promise<void> {
+    for (let from = 0; from < changes.length; ) {
+      const together = changes.slice(from, from + countTogether(changes, from));
+      from += together.length;
+      if (together.length > 1) await this.#readAhead(together);
+      for (const each of together) await this.#one(each);
+      await this.#rows.flush();
+    }
+  }
+
+  async #readAhead(changes: readonly ExactChange[]): Promise<void> {
+    const keys = new Map<ApplyTable, Key[]>();
+    for (const { table, change } of changes) {
+      // What is pulled is read when it is answered.
+      if (change.op === 'pull') continue;
+      const list = keys.get(table);
+      if (list) list.push(change.key);
+      else keys.set(table, [change.key]);
+    }
+    for (const [table, list] of keys) await this.#rows.readAhead(table, list);
+  }
+
+  async #one(exact: ExactChange): Promise<void> {
     const steps = this.#stepsOf(exact);
     let step = steps.next();
     while (!step.done) step = steps.next(await this.#carryOut(step.value, exact));
@@ -144,7 +143,6 @@ export class ExactExecutor {
   }
 
   async #carryOut(step: Step, exact: ExactChange): Promise<Local | undefined> {
-    const { session } = this.#o;
     const { table, source, first } = exact;
     switch (step.do) {
       case 'read':
@@ -152,29 +150,33 @@ export class ExactExecutor {
           ? this.#readKey(exact, step.key)
           : this.#readUnique(exact, step.unique, step.values);
       case 'insert':
-        await insertRow(session, table, step.row);
+        await this.#rows.insert(table, step.row);
         this.#o.deferred?.addRow(table, step.row);
-        this.#wrote(table, keyOf(table.table, step.row), source);
+        this.controls.wrote(table, keyOf(table.table, step.row), source);
         return;
-      case 'update':
-        await updateRow(session, table, step.key, step.row);
+      case 'update': {
+        await this.#rows.update(table, step.key, step.row);
         this.#o.deferred?.addRow(table, step.row);
-        this.#wrote(table, table.key.map((k, i) => step.row[k] ?? step.key[i]!) as Key, source);
+        const key = table.key.map((k, i) => step.row[k] ?? step.key[i]!);
+        this.controls.wrote(table, key, source);
         return;
+      }
       case 'delete':
-        await deleteRow(session, table, step.key);
-        this.#wrote(table, step.key, source);
+        await this.#rows.delete(table, step.key);
+        this.controls.wrote(table, step.key, source);
         return;
       case 'outcome':
-        return this.#outcome(table, step.key, step.pull);
+        this.controls.outcome(table, step.key, step.pull);
+        return;
       case 'pull':
-        return this.#pull(table, step.key, step.met);
+        if (this.#o.role(table) === 'arbiter') this.controls.ask(table, step.key);
+        else this.controls.pull(table, step.key, step.met);
+        return;
       case 'close':
-        this.#pulls.set(idOf(table, step.key), null);
-        this.controls.push({ do: 'close', table, key: step.key });
+        this.controls.close(table, step.key);
         return;
       case 'answer':
-        this.controls.push({ do: 'answer', table, key: step.key, pull: step.pull });
+        this.controls.answer(table, step.key, step.pull);
         return;
       case 'log':
         this.conflicts.push({ entry: step.entry, table, position: source.position, first });
@@ -189,7 +191,7 @@ export class ExactExecutor {
 
   async #readKey(exact: ExactChange, key: Key): Promise<Local> {
     const { change, table } = exact;
-    const row = await lockRow(this.#o.session, table, table.key, key);
+    const row = await this.#rows.read(table, key);
     if (change.op === 'move') {
       if (sameKey(key, change.key)) this.#moving = row?.place;
       else if (row?.place === this.#moving) return this.#localOf(exact, key, undefined);
@@ -208,7 +210,7 @@ export class ExactExecutor {
   }
 
   async #readUnique(exact: ExactChange, unique: Unique, values: readonly Value[]): Promise<Local> {
-    const row = await lockCollision(this.#o.session, exact.table, unique, values);
+    const row = await this.#rows.readUnique(exact.table, unique, values);
     return this.#localOf(exact, row ? keyOf(exact.table.table, row.values) : [], row);
   }
 
@@ -220,9 +222,11 @@ export class ExactExecutor {
     deletion?: Tombstone,
   ): Local {
     const { own, next, here, there, role } = this.#o;
-    const id = idOf(table, key);
-    const published = this.#published(table, key, seen);
-    const isOpen = published.open || this.#outcomes.has(id) || this.#asked.has(id);
+    const published =
+      role(table) === 'arbiter'
+        ? this.controls.published(table, key, seen)
+        : { open: false, version: undefined };
+    const isOpen = published.open || this.controls.isOpen(table, key);
     const newer =
       row !== undefined && !this.#wasMet(table, change, row) && isUnseen(row.xmin, seen, own, next);
     const local: Local = {
@@ -233,99 +237,35 @@ export class ExactExecutor {
       time: published.version?.time ?? row?.time ?? deletion?.time ?? null,
       side: published.version?.side ?? (row && isOwn(row.xmin, own, next) ? there : here),
       deleted: deletion !== undefined,
-      pull: role(table) === 'follower' ? this.#openPull(table, key) : null,
+      pull: role(table) === 'follower' ? this.controls.openPull(table, key) : null,
     };
-    if (row) {
-      this.#versions.set(id, { time: local.time, side: local.side });
-      this.#xmins.set(id, String(row.xmin));
-    }
+    if (row) this.controls.met(table, key, { time: local.time, side: local.side }, row.xmin);
     return local;
-  }
-
-  /** At the arbiter: whether the key has a control row that the author had not seen, and the version that won there. */
-  #published(table: ApplyTable, key: Key, seen: Seen): { open: boolean; version: Version | undefined } {
-    const { role, open, next } = this.#o;
-    const controls = role(table) === 'arbiter' ? (open.get(table.sql)?.get(keyText(key)) ?? []) : [];
-    const unseen = controls.filter((c) => isUnseen(c.xmin, seen, [], next));
-    const won = unseen.findLast((c) => c.side !== null);
-    return { open: unseen.length > 0, version: won?.side ? { time: won.time, side: won.side } : undefined };
   }
 
   /** At the follower: an outcome that answers the open pull of its key had seen every row that this pull met. */
   #wasMet(table: ApplyTable, change: Change, row: LockedRow): boolean {
     if (change.op !== 'outcome' || change.pull === null) return false;
-    const pull = this.#openPull(table, change.key);
+    const pull = this.controls.openPull(table, change.key);
     return pull?.id === change.pull && pull.met.includes(String(row.xmin));
-  }
-
-  #openPull(table: ApplyTable, key: Key): OpenPull | null {
-    const known = this.#pulls.get(idOf(table, key));
-    if (known !== undefined) return known;
-    const stored = this.#o.open.get(table.sql)?.get(keyText(key))?.[0];
-    return stored ? { id: stored.id, met: stored.met, skipped: stored.skipped } : null;
-  }
-
-  readonly #asked = new Set<string>();
-
-  #pull(table: ApplyTable, key: Key, met: readonly Key[]): undefined {
-    const id = idOf(table, key);
-    const xmins = met.flatMap((each) => this.#xmins.get(idOf(table, each)) ?? []);
-    if (this.#o.role(table) === 'arbiter') {
-      this.#asked.add(id);
-      this.#opened(table, key);
-      this.controls.push({ do: 'pull', table, key, met: xmins });
-      return;
-    }
-    const open = this.#openPull(table, key);
-    if (open) {
-      this.#pulls.set(id, { ...open, skipped: true });
-      this.controls.push({ do: 'skipped', table, key });
-      return;
-    }
-    // Its id is given when it is written; no outcome of this transaction can answer it.
-    this.#pulls.set(id, { id: '', met: xmins, skipped: false });
-    this.controls.push({ do: 'pull', table, key, met: xmins });
-  }
-
-  /** Keys of a table that got an outcome or a pull in this transaction: every later change of them is decided. */
-  openKeys(table: ApplyTable): readonly Key[] {
-    return this.#openKeys.get(table.sql) ?? [];
-  }
-  readonly #openKeys = new Map<string, Key[]>();
-
-  #opened(table: ApplyTable, key: Key): void {
-    const keys = this.#openKeys.get(table.sql) ?? [];
-    keys.push(key);
-    this.#openKeys.set(table.sql, keys);
-  }
-
-  #wrote(table: ApplyTable, key: Key, { time, side }: SourceFacts): void {
-    this.#versions.set(idOf(table, key), { time, side });
-    const outcome = this.#outcomes.get(idOf(table, key));
-    if (outcome) outcome.version = { time, side };
-  }
-
-  #outcome(table: ApplyTable, key: Key, pull: string | undefined): undefined {
-    const id = idOf(table, key);
-    const known = this.#outcomes.get(id);
-    if (known) {
-      known.pull = pull ?? known.pull;
-      return;
-    }
-    const outcome: OutcomeWrite = { do: 'outcome', table, key, pull, version: this.#versions.get(id) };
-    this.#outcomes.set(id, outcome);
-    this.#opened(table, key);
-    this.controls.push(outcome);
   }
 }
 
-const idOf = (table: ApplyTable, key: Key): string => `${table.sql} ${keyText(key)}`;
+/** How many changes from one on have different keys; a key change stands alone. */
+function countTogether(changes: readonly ExactChange[], from: number): number {
+  const keys = new Set<string>();
+  for (let at = from; at < changes.length && keys.size < AHEAD; at++) {
+    const { table, change } = changes[at]!;
+    if (change.op === 'move') return Math.max(1, at - from);
+    const id = `${table.sql} ${keyText(change.key)}`;
+    if (keys.has(id)) return at - from;
+    keys.add(id);
+  }
+  return keys.size;
+}
 
 const isOwn = (xmin: number, own: XidRanges, next: bigint): boolean => {
   const high = next & ~0xffff_ffffn;
   const xid = high + BigInt(xmin);
   return hasXid(own, xid <= next ? xid : xid - 0x1_0000_0000n);
 };
-
-/** A row of text[] for a control row. */
-export const rowParameter = (row: Row | null): (string | null)[] | null => row?.map((v) => v ?? null) ?? null;

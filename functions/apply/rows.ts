@@ -1,5 +1,6 @@
 import { filled, type Key, type Row, type Unique, type Value } from '../../shared/conflict/rows.ts';
 import { withConstraints } from './deferrable.ts';
+import { joinOn, nameOf, rowSource } from './plan.ts';
 import type { Session } from './session.ts';
 import { type ApplyTable, columnList } from './tables.ts';
 
@@ -63,20 +64,51 @@ async function lockWhere(
   condition: string,
   values: readonly Value[],
 ): Promise<LockedRow | undefined> {
-  const time = session.commitTimes
-    ? `(extract(epoch from case when t.xmin::text::int8 > 2 then pg_xact_commit_timestamp(t.xmin) end) * 1000000)::int8::text`
-    : 'null::text';
-  const all = table.columns.map((_, i) => i);
   const result = await session.client.query({
-    text: /* sql */ `select t.xmin::text, t.tableoid || ' ' || t.ctid, ${time}, ${columnList(table, all, 't.')} from ${table.target} t where ${condition} for update`,
+    text: /* sql */ `select ${lockedColumns(session, table)} from ${table.target} t where ${condition} for update`,
     values: [...values],
     rowMode: 'array',
     types: raw,
   });
   const row = (result.rows as unknown as (string | null)[][])[0];
-  if (!row) return undefined;
-  const [xmin, place, at, ...found] = row;
-  return { xmin: Number(xmin), place: place!, time: at ? BigInt(at) : null, values: found };
+  return row && lockedRow(row);
+}
+
+const lockedColumns = (session: Session, table: ApplyTable): string => {
+  const time = session.commitTimes
+    ? `(extract(epoch from case when t.xmin::text::int8 > 2 then pg_xact_commit_timestamp(t.xmin) end) * 1000000)::int8::text`
+    : 'null::text';
+  const all = table.columns.map((_, i) => i);
+  return `t.xmin::text, t.tableoid || ' ' || t.ctid, ${time}, ${columnList(table, all, 't.')}`;
+};
+
+const lockedRow = ([xmin, place, at, ...values]: readonly (string | null)[]): LockedRow => ({
+  xmin: Number(xmin),
+  place: place!,
+  time: at ? BigInt(at) : null,
+  values,
+});
+
+/** Reads the rows with these keys under lock, in the order of the keys as the index has it; by index of the keys. */
+export async function lockRows(
+  session: Session,
+  table: ApplyTable,
+  keys: readonly Key[],
+): Promise<(LockedRow | undefined)[]> {
+  const found = keys.map((): LockedRow | undefined => undefined);
+  if (keys.length === 0) return found;
+  const s = { table, columns: table.key };
+  const text = /* sql */ `select s.n::text, ${lockedColumns(session, table)} from ${rowSource(s, { ordinality: true, sorted: true })}
+                           join ${table.target} t on ${joinOn(s, table.key)} for update of t`;
+  const { rows } = await session.client.query({
+    name: nameOf(text),
+    text,
+    values: table.key.map((_, i) => keys.map((key) => key[i])),
+    rowMode: 'array',
+    types: raw,
+  });
+  for (const [n, ...row] of rows as unknown as (string | null)[][]) found[Number(n) - 1] = lockedRow(row);
+  return found;
 }
 
 /** All keys of a table, for a TRUNCATE. In portions, since a table may be large. */

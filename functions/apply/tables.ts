@@ -10,6 +10,8 @@ export type ColumnType = {
   readonly cast: string;
   /** True where text has a cast of its own that is not the type's input function, as `"char"` and xml have. */
   readonly literal: boolean;
+  /** True for types whose equal values always print the same, as those of numeric (1.0 and 1.00) do not. */
+  readonly plain: boolean;
 };
 
 /** A unique index over expressions, or partial: SQL over the table's columns, not qualified. */
@@ -38,6 +40,8 @@ export type ApplyTable = {
   readonly deferrableUnique: boolean;
   /** Triggers of users, foreign keys or rules, which are switched off here. */
   readonly hasTriggers: boolean;
+  /** Rows in conflict may be read ahead and written behind, by sets: a key is told by its text, a row by its key. */
+  readonly inSets: boolean;
   /** Further unique indexes, as the decision code knows them: a collision is one of these columns' values. */
   readonly uniques: readonly Unique[];
   /** Those of them with expressions or a condition: when rows collide is for PostgreSQL to say. */
@@ -61,7 +65,12 @@ const readColumnsSql = /* sql */ `
          pg_catalog.format_type(a.atttypid, -1) as type,
          a.attidentity as identity,
          exists (select from base b join pg_catalog.pg_cast c on c.casttarget = b.oid
-                  where b.attnum = a.attnum and c.castsource = 'pg_catalog.text'::regtype and c.castmethod = 'f') as literal
+                  where b.attnum = a.attnum and c.castsource = 'pg_catalog.text'::regtype and c.castmethod = 'f') as literal,
+         exists (select from base b
+                  where b.attnum = a.attnum
+                    and b.oid = any ('{bool,bytea,int2,int4,int8,text,varchar,uuid,date,timestamp,timestamptz}'::regtype[]::oid[]))
+         and not exists (select from pg_catalog.pg_collation c
+                          where c.oid = a.attcollation and not c.collisdeterministic) as plain
     from pg_catalog.pg_attribute a
    where a.attrelid = $1::text::regclass and a.attnum > 0 and not a.attisdropped`;
 
@@ -92,6 +101,8 @@ const readKindSql = /* sql */ `
                        and t.tgenabled in ('O', 'R') and t.tgfoid <> 'pg_catalog.unique_key_recheck'::regproc) as triggers
     from pg_catalog.pg_class c where c.oid = to_regclass($1)`;
 
+type ColumnRow = { name: string; type: string; identity: string; literal: boolean; plain: boolean };
+
 /**
  * Reads what apply must know of a destination table, for a relation of the source with the given key columns.
  * Throws `relation-unknown` and `column-missing` with the name.
@@ -109,10 +120,7 @@ export async function readApplyTable(
       detail: `Table ${name} does not exist on the destination.`,
       table: name,
     });
-  const columns = await client.query<{ name: string; type: string; identity: string; literal: boolean }>(
-    readColumnsSql,
-    [sql],
-  );
+  const columns = await client.query<ColumnRow>(readColumnsSql, [sql]);
   const byName = new Map(columns.rows.map((c) => [c.name, c]));
   const indexOf = new Map(relation.columns.map((c, i) => [c.name, i]));
   const types = relation.columns.map(({ name: column }): ColumnType => {
@@ -123,7 +131,7 @@ export async function readApplyTable(
         table: name,
         column,
       });
-    return { cast: found.type, literal: found.literal };
+    return { cast: found.type, literal: found.literal, plain: found.plain };
   });
   const indexes = await client.query<{
     unique: boolean;
@@ -170,6 +178,8 @@ export async function readApplyTable(
     if (i.special) special.set(unique, { expressions, predicate, nullsEqual });
   }
   const always = names.flatMap((c, i) => (byName.get(c)?.identity === 'a' ? [i] : []));
+  const fixed = always.filter((i) => !keyIndexes.includes(i));
+  const deferrableUnique = indexes.rows.some((i) => i.deferrable);
   return {
     relation,
     sql,
@@ -178,9 +188,10 @@ export async function readApplyTable(
     types,
     key: keyIndexes,
     notUpdatable: new Set(always),
-    fixed: always.filter((i) => !keyIndexes.includes(i)),
-    deferrableUnique: indexes.rows.some((i) => i.deferrable),
+    fixed,
+    deferrableUnique,
     hasTriggers: there.rows[0]!.triggers,
+    inSets: keyIndexes.every((i) => types[i]!.plain) && fixed.length === 0 && !deferrableUnique,
     uniques,
     special,
     deferrable,

@@ -24,11 +24,12 @@ import {
   rowHere,
 } from './control-rows.ts';
 import { DeferredUniques, lockUnchecked, withConstraints } from './deferrable.ts';
-import { type ChoiceOf, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
+import { type ChoiceOf, type ExactChange, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
 import { keyString, type NetRow, type NetTable, netChanges, refsOf, withKeyOf } from './net-change.ts';
 import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf } from './plan.ts';
 import { advanceProgress, type Progress } from './progress.ts';
-import { answersAreDue, cleanControls, writeControls } from './record.ts';
+import { cleanControls, cleaningIsDue, writeControls } from './record.ts';
+import { NeedsExact } from './row-sets.ts';
 import { readKeys } from './rows.ts';
 import type { Session } from './session.ts';
 import type { ApplyTable } from './tables.ts';
@@ -56,9 +57,6 @@ export type ApplySettings = {
  * deferrable unique constraints looked at by every change.
  */
 export type Mode = 'sets' | 'exact' | 'strict';
-
-/** A set-based statement met rows whose state can't be told any more: the batch is to be replayed exactly. */
-export class NeedsExact extends Error {}
 
 /** What a source transaction's author had seen of this side, for each transaction of a batch. */
 export type SeenBy = readonly Seen[];
@@ -184,7 +182,10 @@ export class BatchWriter {
     if (mode === 'sets') await this.#writeSets(decoded, transactions, seenBy, executor);
     else
       for (const [n, t] of transactions.entries())
-        for (let i = t.from; i < t.to; i++) await this.#writeOne(decoded, i, t, seenBy[n]!, executor);
+        for (let i = t.from; i < t.to; i++) {
+          if (this.#isTruncate(decoded, i)) await this.#truncate(decoded, i, t, seenBy[n]!, executor);
+          else await executor.apply(await this.#changesAt(decoded, i, t, seenBy[n]!));
+        }
     // After a failure no statement is taken any more: the session's origin is then reset behind the ROLLBACK.
     if (this.#session.origin) await client.query(/* sql */ `select pg_replication_origin_session_reset()`);
   }
@@ -205,8 +206,8 @@ export class BatchWriter {
     await ownXids.prune(client, ownFloor);
     const arbiter = this.#settings.here === this.#settings.arbiter;
     // The arbiter's are those that are open. A follower's answers are not looked at, only now and then for cleaning.
-    if (arbiter ? this.#open.size > 0 : answersAreDue(this.#session, performance.now()))
-      await cleanControls(client, this.#settings.opposite, ownFloor, arbiter);
+    if ((!arbiter || this.#open.size > 0) && cleaningIsDue(this.#session, performance.now()))
+      await cleanControls(client, opposite, ownFloor, arbiter);
   }
 
   async #exact(mode: Mode): Promise<ExactExecutor> {
@@ -220,6 +221,7 @@ export class BatchWriter {
     }
     this.#executor = new ExactExecutor({
       session: this.#session,
+      inSets: mode === 'sets',
       deferred: this.#deferred,
       role: (table) => this.#role(table),
       settings,
@@ -260,14 +262,27 @@ export class BatchWriter {
       (i) => this.#tables.get(decoded.relations[i]!),
       (table, kind) => this.#settings.wants(table, kind),
     );
+    // Changes that stand by themselves and behind one another, control rows above all.
+    let alone: ExactChange[] = [];
+    const carryOut = async (): Promise<void> => {
+      await executor.apply(alone);
+      alone = [];
+    };
     for (const run of runs) {
-      if ('alone' in run) {
-        const n = transactionOf(run.alone);
-        await this.#writeOne(decoded, run.alone, transactions[n]!, seenBy[n]!, executor);
+      if ('net' in run) {
+        await carryOut();
+        for (const net of run.net)
+          await this.#writeTable(decoded, net, guard, transactions, seenBy, executor);
         continue;
       }
-      for (const net of run.net) await this.#writeTable(decoded, net, guard, transactions, seenBy, executor);
+      const n = transactionOf(run.alone);
+      const [t, seen] = [transactions[n]!, seenBy[n]!];
+      if (this.#isTruncate(decoded, run.alone)) {
+        await carryOut();
+        await this.#truncate(decoded, run.alone, t, seen, executor);
+      } else alone.push(...(await this.#changesAt(decoded, run.alone, t, seen)));
     }
+    await carryOut();
   }
 
   /**
@@ -298,25 +313,25 @@ export class BatchWriter {
     const guarded = this.#role(net.table) !== 'alone';
     // Their keys are in the middle of a conflict: a plain statement would write over what is decided.
     const left = take(net.rows, this.#contended(net.table, seenBy[0]!));
-    left.push(...take(net.rows, executor.openKeys(net.table).map(keyString)));
+    left.push(...take(net.rows, executor.controls.openKeys(net.table).map(keyString)));
     for (const statement of planTable(decoded.bytes, net))
       for (const row of await this.#runSet(statement, guarded && statement.op !== 'insert' ? guard : []))
         left.push(row);
     if (left.length === 0) return;
-    // Those that did not go as planned, one by one, in the order of their first change.
-    for (const row of [...new Set(left)].sort((a, b) => a.first - b.first))
-      for (const change of changesOf(decoded, net.table, row)) {
-        const seen = seenBy[indexOfTransaction(transactions, row.first)]!;
-        const first = transactions[indexOfTransaction(transactions, row.first)]!;
+    // Those that did not go as planned, in the order of their first change.
+    const rows = [...new Set(left)].sort((a, b) => a.first - b.first);
+    await executor.apply(
+      rows.flatMap((row) => {
+        const n = indexOfTransaction(transactions, row.first);
         const last = transactions[indexOfTransaction(transactions, row.last)]!;
-        await executor.apply({
-          change,
-          table: net.table,
-          seen,
-          source: this.#sourceOf(last, decoded.indexes[row.last]!),
-          first: positionIn(first, decoded.indexes[row.first]!),
-        });
-      }
+        const source = this.#sourceOf(last, decoded.indexes[row.last]!);
+        const first = positionIn(transactions[n]!, decoded.indexes[row.first]!);
+        const { table } = net;
+        return changesOf(decoded, table, row).map((change) => ({
+          ...{ change, table, seen: seenBy[n]!, source, first },
+        }));
+      }),
+    );
   }
 
   /** Runs one statement; gives the rows that did not go as planned. */
@@ -345,31 +360,28 @@ export class BatchWriter {
     return rows;
   }
 
-  /** One change by itself, at its place in source order. */
-  async #writeOne(
+  /** What one change, at its place in source order, is for the decision code; nothing where it does not concern us. */
+  async #changesAt(
     decoded: DecodedChanges,
     i: number,
     t: DecodedTransaction,
     seen: Seen,
-    executor: ExactExecutor,
-  ): Promise<void> {
+  ): Promise<ExactChange[]> {
     const relation = decoded.relations[i]!;
     const source = this.#sourceOf(t, decoded.indexes[i]!);
+    const first = source.position;
     if (relation.schema === 'pgtwin') {
       const control = readControlRow(decoded.bytes, relation, decoded.newAt[i]!);
-      if (!control) return;
-      const table = await this.#tableNamed(control.relation);
-      if (!table) return;
+      const table = control && (await this.#tableNamed(control.relation));
+      if (!control || !table) return [];
       // An answer's row has a time of its own; the transaction that carries it is younger.
       const version =
         control.time === null ? source : { ...source, time: control.time, side: control.side ?? source.side };
       const change = changeOf(control, rowHere(control, table.columns));
-      await executor.apply({ change, table, seen, source: version, first: source.position });
-      return;
+      return [{ change, table, seen, source: version, first }];
     }
     const table = this.#tables.get(relation)!;
-    if (!this.#settings.wants(table, decoded.tags[i]!)) return;
-    if (decoded.tags[i] === tag.truncate) return this.#truncate(table, seen, source, executor);
+    if (!this.#settings.wants(table, decoded.tags[i]!)) return [];
     const row: NetRow = {
       op: decoded.tags[i] === tag.insert ? 'insert' : decoded.tags[i] === tag.update ? 'update' : 'delete',
       at: decoded.newAt[i]! || Math.abs(decoded.oldAt[i]!),
@@ -378,37 +390,44 @@ export class BatchWriter {
       first: i,
       last: i,
     };
-    for (const change of changesOf(decoded, table, row))
-      await executor.apply({ change, table, seen, source, first: source.position });
+    return changesOf(decoded, table, row).map((change) => ({ change, table, seen, source, first }));
+  }
+
+  #isTruncate(decoded: DecodedChanges, i: number): boolean {
+    return decoded.tags[i] === tag.truncate && this.#tables.has(decoded.relations[i]!);
   }
 
   /** A TRUNCATE as one decision per row: it would fail on tables that foreign keys refer to, even in replica role. */
   async #truncate(
-    table: ApplyTable,
+    decoded: DecodedChanges,
+    i: number,
+    t: DecodedTransaction,
     seen: Seen,
-    source: SourceFacts,
     executor: ExactExecutor,
   ): Promise<void> {
+    const table = this.#tables.get(decoded.relations[i]!)!;
+    if (!this.#settings.wants(table, tag.truncate)) return;
     if (this.#role(table) === 'alone') {
       await this.#session.client.query(/* sql */ `delete from ${table.target}`);
       return;
     }
-    const { position: first } = source;
+    const source = this.#sourceOf(t, decoded.indexes[i]!);
+    const clear = (keys: readonly Key[]) =>
+      executor.apply(
+        keys.map((key) => ({
+          ...{ change: { op: 'truncate-row', key }, table, seen, source, first: source.position },
+        })),
+      );
     const done = new Set<string>();
     for (let after: Key | undefined; ; ) {
       const keys = await readKeys(this.#session, table, after, 10_000);
-      for (const key of keys) {
-        done.add(keyText(key));
-        await executor.apply({ change: { op: 'truncate-row', key }, table, seen, source, first });
-      }
+      for (const key of keys) done.add(keyText(key));
+      await clear(keys);
       if (keys.length < 10_000) break;
       after = keys.at(-1);
     }
-    for (const text of this.#open.get(table.sql)?.keys() ?? [])
-      if (!done.has(text)) {
-        const change = { op: 'truncate-row', key: keyOfText(table, text) } as const;
-        await executor.apply({ change, table, seen, source, first });
-      }
+    const open = [...(this.#open.get(table.sql)?.keys() ?? [])].filter((text) => !done.has(text));
+    await clear(open.map((text) => keyOfText(table, text)));
   }
 
   #sourceOf(t: DecodedTransaction, index: number): SourceFacts {

@@ -70,6 +70,47 @@ describe.each(['overwrite', 'ignore', 'last-write-wins', 'source-priority'])(
   },
 );
 
+test('thousands of rows in conflict at once, whatever their tables: identical, and each is in the log', async () => {
+  const tables = ['plain', 'printed', 'fixed', 'named'];
+  await using twin = await openTwin(on, {
+    schema: `
+      create table plain (id int primary key, n int, t text);
+      create table printed (id numeric primary key, n int, t text); -- equal keys may print differently
+      create table fixed (id int generated always as identity primary key, n int, t text);
+      create table named (id int primary key, n int, t text unique);
+      ${tables.map((name) => `insert into ${name} overriding system value select g, 0, 'row ' || g from generate_series(1, 900) g`).join(';')}`,
+    forward: { conflictPolicy: 'overwrite' },
+  });
+  const writes = (side: 'a' | 'b', mine: string, from: number): string =>
+    tables
+      .map(
+        (name) => `
+          update ${name} set n = ${from} where ${mine};
+          commit;
+          update ${name} set n = n + 1, t = 'of ${side} ' || id where ${mine};
+          commit;
+          delete from ${name} where id % 10 = ${from};
+          insert into ${name} (id, n, t) overriding system value select g, ${from}, '${side} ' || g from generate_series(1001, 1300) g;
+          update ${name} set n = n + 1 where id > 1200`,
+      )
+      .join('; commit;');
+  await crossed(twin, writes('a', 'id <= 600', 1), writes('b', 'id > 300 and id <= 900', 2));
+  expect(await twin.differences()).toEqual([]);
+  for (const name of tables) {
+    // What came from side a won, but where a deletion was met by an update.
+    expect(
+      await twin.b.rows(`select count(*)::int as n from ${name} where id > 1000 and t like 'a %'`),
+    ).toEqual([{ n: 300 }]);
+    const lines = await twin.b.rows(`
+      select kind, count(distinct key)::int as keys from pgtwin.conflict
+       where table_name = '${name}' and kind in ('insert_exists', 'update_origin_differs') group by 1 order by 1`);
+    expect(lines, name).toEqual([
+      { kind: 'insert_exists', keys: 300 },
+      { kind: 'update_origin_differs', keys: 240 },
+    ]);
+  }
+});
+
 test('updates that follow on each other from both sides are never a conflict', async () => {
   await using twin = await openTwin(on, { schema, forward: { conflictPolicy: 'ignore' } });
   for (let n = 1; n <= 30; n++) {
