@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startMonitor } from '../../infra/local/monitor.ts';
 import { type ConsolePage, openBrowser, openConsole } from '../support/browser.ts';
 import {
   checkAndStart,
@@ -16,10 +17,13 @@ import { until } from '../support/wait.ts';
 
 let platform: TestPlatform;
 let browser: Awaited<ReturnType<typeof openBrowser>>;
+let monitor: ReturnType<typeof startMonitor>;
 beforeAll(async () => {
   [platform, browser] = await Promise.all([openPlatform({ console: true }), openBrowser()]);
+  monitor = startMonitor({ env: platform.platform.env, onLine: () => {} });
 });
 afterAll(async () => {
+  await monitor?.stop();
   await browser?.[Symbol.asyncDispose]();
   await platform?.[Symbol.asyncDispose]();
 });
@@ -74,6 +78,7 @@ test('the whole procedure in a browser, a conflict that stops a task, until the 
   await look('pair-running');
   await lookAround(shown, pair);
 
+  await verify(shown, pair);
   await stopByConflict(shown, pair, sides);
   await decide(shown, pair);
   await seeRunning(shown, ['Forward task', 'Reverse task']);
@@ -195,6 +200,23 @@ async function lookAround({ page, look, visit }: ConsolePage, pair: string): Pro
   await visit('');
   await page.getByRole('row', { name: /Shop/ }).waitFor();
   await look('pairs');
+}
+
+/** Compares both sides, and looks at what a cut-over would do. */
+async function verify({ page, look, visit }: ConsolePage, pair: string): Promise<void> {
+  await visit(`pairs/${pair}`);
+  await page.getByRole('link', { name: 'Verification' }).click();
+  await page.getByText('Nothing was verified yet').waitFor();
+  await page.getByRole('button', { name: 'Verify now' }).click();
+  await page.getByText('Both sides are equal').waitFor({ timeout: 60_000 });
+  await page.getByRole('row', { name: /shop.orders both/ }).waitFor();
+  await look('verification');
+  await visit(`pairs/${pair}/verification`);
+  await page.getByRole('row', { name: /Finished/ }).waitFor();
+  await look('verifications');
+  await visit(`pairs/${pair}/cutover`);
+  await page.getByText('Ready', { exact: true }).waitFor();
+  await look('cut-over');
 }
 
 /** Both sides write one row while the forward task is paused by the page's own buttons. */

@@ -12,6 +12,9 @@ import { href, route } from './route.ts';
 import { signOut, token } from './session.ts';
 import { SetupPage } from './setup/setup.tsx';
 import { setTheme, type Theme, theme, themes } from './theme.ts';
+import { CutoverPage } from './verify/cutover-page.tsx';
+import { VerificationPage } from './verify/run-page.tsx';
+import { VerificationsPage } from './verify/runs-page.tsx';
 
 const themeWords: Readonly<Record<Theme, string>> = { system: 'System', light: 'Light', dark: 'Dark' };
 
@@ -78,6 +81,10 @@ function Routed(): JSX.Element {
   if (area === 'new') return <NewPairPage key={key} />;
   if (area === 'pairs' && pair !== undefined) {
     if (third === undefined) return <PairPage key={key} id={pair} />;
+    if (third === 'verification' && fourth !== undefined)
+      return <VerificationPage key={key} id={pair} run={fourth} />;
+    if (third === 'verification') return <VerificationsPage key={key} id={pair} />;
+    if (third === 'cutover') return <CutoverPage key={key} id={pair} />;
     if (third === 'setup') return <SetupPage key={pair} id={pair} step={fourth} />;
     if (third === 'forward' || third === 'reverse') {
       if (fourth === 'conflicts' && fifth !== undefined)

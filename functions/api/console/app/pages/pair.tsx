@@ -23,9 +23,21 @@ export function PairPage({ id }: { id: string }): JSX.Element {
       lead={pair && <PairLead pair={pair} />}
       aside={
         pair && (
-          <Button kind="quiet" onClick={() => setAsking(true)}>
-            Delete pair…
-          </Button>
+          <div class="row">
+            {pair.tasks.forward.generation > 0 && (
+              <>
+                <a class="button" href={href('pairs', id, 'verification')}>
+                  Verification
+                </a>
+                <a class="button" href={href('pairs', id, 'cutover')}>
+                  Cut-over
+                </a>
+              </>
+            )}
+            <Button kind="quiet" onClick={() => setAsking(true)}>
+              Delete pair…
+            </Button>
+          </div>
         )
       }
     >

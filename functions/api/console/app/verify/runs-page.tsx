@@ -1,0 +1,145 @@
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { count } from '../../../../../shared/client/figures.ts';
+import type { VerificationView } from '../../../../../shared/client/verify-contract.ts';
+import { fieldErrorsOf } from '../field-errors.ts';
+import { usePoll } from '../load.ts';
+import { Button } from '../parts/button.tsx';
+import { ErrorSummary } from '../parts/error-summary.tsx';
+import { SelectField, TextField } from '../parts/field.tsx';
+import { Empty, Failure, Loading } from '../parts/notice.tsx';
+import { Page } from '../parts/page.tsx';
+import { Badge } from '../parts/state.tsx';
+import { go, href } from '../route.ts';
+import { api } from '../session.ts';
+import { timeOf } from '../words.ts';
+import { differencesIn, RunState } from './run-state.tsx';
+
+const EVERY_MS = 2_000;
+
+/** Comparisons of both databases, and a new one. */
+export function VerificationsPage({ id }: { id: string }): JSX.Element {
+  const { value, error, again } = usePoll(`verifications ${id}`, EVERY_MS, (client) =>
+    client.listVerifications(id),
+  );
+  return (
+    <Page
+      title="Verification"
+      trail={[
+        { name: 'Pairs', to: href() },
+        { name: 'Pair', to: href('pairs', id) },
+      ]}
+      lead="Compares both databases row by row while changes flow. Rows that are on their way are looked at again."
+    >
+      <Begin id={id} />
+      <h2>Runs</h2>
+      {error !== undefined && <Failure error={error} onRetry={again} />}
+      {!value && error === undefined && <Loading what="the runs" />}
+      {value?.verifications.length === 0 && <Empty title="Nothing was verified yet" />}
+      {value && value.verifications.length > 0 && (
+        <div class="table-box">
+          <table>
+            <caption class="unseen">Verifications, the newest first</caption>
+            <thead>
+              <tr>
+                <th scope="col">Started</th>
+                <th scope="col">Mode</th>
+                <th scope="col">State</th>
+                <th scope="col" class="number">
+                  Tables
+                </th>
+                <th scope="col" class="number">
+                  Rows read
+                </th>
+                <th scope="col" class="number">
+                  Differences
+                </th>
+                <th scope="col">By</th>
+              </tr>
+            </thead>
+            <tbody>
+              {value.verifications.map((run) => (
+                <RunRow key={run.id} pair={id} run={run} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Page>
+  );
+}
+
+function RunRow({ pair, run }: { pair: string; run: VerificationView }): JSX.Element {
+  const { id, startedAt, options, tables, tablesDone, counts, by, equal } = run;
+  return (
+    <tr>
+      <th scope="row">
+        <a href={href('pairs', pair, 'verification', id)}>{timeOf(startedAt)}</a>
+      </th>
+      <td>{options.mode === 'full' ? 'all rows' : `${options.samplePercent} % of the pages`}</td>
+      <td>
+        <RunState run={run} /> {equal === true && <Badge tone="good">equal</Badge>}
+      </td>
+      <td class="number">
+        {tablesDone} of {tables}
+      </td>
+      <td class="number">{count(counts.rowsOnA + counts.rowsOnB)}</td>
+      <td class="number">{count(differencesIn(run))}</td>
+      <td>{by}</td>
+    </tr>
+  );
+}
+
+function Begin({ id }: { id: string }): JSX.Element {
+  const [mode, setMode] = useState<'full' | 'sampled'>('full');
+  const [percent, setPercent] = useState('1');
+  const [busy, setBusy] = useState(false);
+  const [refused, setRefused] = useState<unknown>(undefined);
+  const errors = fieldErrorsOf(refused);
+  const start = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    setRefused(undefined);
+    try {
+      const options = mode === 'full' ? { mode } : { mode, samplePercent: Number(percent) };
+      const run = await api().startVerification(id, options);
+      go('pairs', id, 'verification', run.id);
+    } catch (thrown) {
+      setRefused(thrown);
+      setBusy(false);
+    }
+  };
+  return (
+    <form class="card" onSubmit={(event) => void start(event)} noValidate>
+      <ErrorSummary error={refused} />
+      <div class="filters">
+        <SelectField
+          label="What is compared"
+          path="mode"
+          errors={errors}
+          value={mode}
+          onChange={(value) => setMode(value === 'sampled' ? 'sampled' : 'full')}
+          options={[
+            { value: 'full', text: 'All rows' },
+            { value: 'sampled', text: 'A sample' },
+          ]}
+        />
+        {mode === 'sampled' && (
+          <TextField
+            label="Percent of the pages"
+            type="number"
+            path="samplePercent"
+            errors={errors}
+            value={percent}
+            onChange={setPercent}
+          />
+        )}
+        <div class="row">
+          <Button type="submit" kind="primary" busy={busy}>
+            Verify now
+          </Button>
+        </div>
+      </div>
+    </form>
+  );
+}
