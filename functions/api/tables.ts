@@ -10,6 +10,7 @@ import {
   readReplicaKeys,
 } from '../../shared/postgres/catalog.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
+import { mappingOf } from '../../shared/task/mapping.ts';
 import { targetOf } from '../../shared/task/ports.ts';
 import { destinationOf, type Pair, type Side, sourceOf, type Task } from '../../shared/task/schema.ts';
 import { selectTables, withRoots } from '../../shared/task/selection.ts';
@@ -63,8 +64,10 @@ export async function readCopyProgress(
     ),
   ]);
   if (!config.types.full || copied === undefined) return { tables: [] };
+  // The ledger has the destination's names.
+  const mapping = mappingOf(config.objects.mapping);
   const views = all
-    .map((table) => progressOf(table, copied.get(relationOf(table))))
+    .map((table) => progressOf(table, copied.get(relationOf(mapping.table(table)))))
     .filter(({ state }) => query.state === undefined || query.state === state);
   const page = pageOf(views, query);
   return page.next === undefined ? { tables: page.entries } : { tables: page.entries, next: page.next };

@@ -188,7 +188,7 @@ export class Apply {
       task: task.id,
       shard,
       synchronousCommit: config.synchronousCommit,
-      keyOf: (relation) => this.#contexts.get(task.id)?.keyOf(relation) ?? context.keyOf(relation),
+      objects: () => (this.#contexts.get(task.id) ?? context).objects,
     });
     const lane = { session, generation };
     this.#lanes.set(group, lane);

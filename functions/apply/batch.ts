@@ -16,6 +16,7 @@ import { TaskStopped } from './exact.ts';
 import { lockProgress, noteGap, type Progress } from './progress.ts';
 import { NeedsExact } from './row-sets.ts';
 import type { Session } from './session.ts';
+import { shapeChanges } from './shape.ts';
 import { type ApplySettings, BatchWriter, type Mode, seenStates } from './write.ts';
 
 export type BatchResult = {
@@ -110,7 +111,9 @@ function portions(messages: readonly Message[]): Message[][] {
 }
 
 async function applyPortion(messages: readonly Message[], options: BatchOptions): Promise<BatchResult> {
-  const { units, decoded } = await decodeWhole(messages, options.blobs);
+  const whole = await decodeWhole(messages, options.blobs);
+  const { units } = whole;
+  const decoded = await shapeChanges(whole.decoded, options.settings.shapeOf, options.session);
   // Each message starts with a state of its own; what its records add holds from there on.
   const seen = units.flatMap((u) => seenStates(parseSeen(u.header.seen), u.transactions));
   const result = { transactions: 0, changes: 0, conflicts: 0, gap: false };
@@ -336,7 +339,8 @@ async function writeParts({ header }: Message, options: BatchOptions, mode: Mode
   const decoder = new RecordDecoder();
   const seen = writer.seenFloor(parseSeen(header.seen));
   for (const [n, part] of header.parts!.entries()) {
-    const decoded = decoder.decode(decompress(await blobs.get(part.key)));
+    const stored = decoder.decode(decompress(await blobs.get(part.key)));
+    const decoded = await shapeChanges(stored, settings.shapeOf, session);
     const { transactions } = decoded;
     const { endLsn, changes, generation, epoch } = header;
     const whole = { endLsn, changes };

@@ -37,11 +37,11 @@ function resumedAt({ events }: Pick<Task, 'events'>): bigint | undefined {
 }
 
 function readSettings(config: TaskConfig, table: ApplyTable): Settings {
-  const { deltaColumns, resolver, ...rest } = policyOf(config, table.relation);
+  const { deltaColumns, resolver, ...rest } = policyOf(config, table.source);
   const indexes = deltaColumns.map((column) => {
-    const index = table.columns.indexOf(column);
+    const index = table.source.columns.findIndex((each) => each.name === column);
     if (index >= 0) return index;
-    const { schema, name } = table.relation;
+    const { schema, name } = table.source;
     throw new PgtwinError('column-missing', {
       detail: `Column ${schema}.${name}.${column} of deltaColumns is not in the stream.`,
     });
@@ -49,6 +49,8 @@ function readSettings(config: TaskConfig, table: ApplyTable): Settings {
   return {
     ...rest,
     deltaColumns: indexes,
+    // An update of a row that is not here brings it in.
+    ...(table.partial ? { onDeleted: 'restore' as const } : {}),
     ...(resolver === undefined ? {} : { resolver: resolverOf(resolver) }),
   };
 }

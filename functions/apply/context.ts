@@ -1,7 +1,6 @@
 import type { Key } from '../../shared/conflict/rows.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import { qualified } from '../../shared/postgres/ident.ts';
-import { type Relation, tag } from '../../shared/postgres/pgoutput.ts';
+import { tag } from '../../shared/postgres/pgoutput.ts';
 import { type Choice, findChoice, keyHash, readChoices } from '../../shared/task/choice.ts';
 import { mayStop } from '../../shared/task/conflict-config.ts';
 import { readPrepared } from '../../shared/task/prepared.ts';
@@ -14,9 +13,12 @@ import {
   type Task,
   type TaskConfig,
 } from '../../shared/task/schema.ts';
+import { operationsOf } from '../../shared/task/table-rules.ts';
 import { isDecidedTogether } from '../../shared/task/together.ts';
 import { conflictSettings } from './conflict-settings.ts';
 import type { Role } from './exact.ts';
+import { mirroredBy } from './mirrored.ts';
+import { type TaskObjects, taskObjects } from './objects.ts';
 import type { ApplyTable } from './tables.ts';
 import type { ApplySettings } from './write.ts';
 
@@ -26,7 +28,7 @@ export type TaskContext = {
   readonly task: Task;
   readonly config: TaskConfig;
   readonly settings: ApplySettings;
-  readonly keyOf: (relation: Relation) => readonly string[] | undefined;
+  readonly objects: TaskObjects;
   readonly readAt: number;
 };
 
@@ -45,16 +47,12 @@ export async function readContext(repository: Repository, taskId: string, now: n
     throw new PgtwinError('gap-not-healable', { detail: `Task ${taskId} has not been prepared.` });
   const other = opposite.configVersion > 0 ? await repository.getConfig(opposite) : undefined;
   const choices = mayStop(config) ? await readChoices(table, taskId, task.generation) : [];
-  const keys = new Map(prepared.list.map((t) => [qualified(t.schema, t.name), t.key]));
-  const otherKeys = new Map(otherPrepared?.list.map((t) => [qualified(t.schema, t.name), t.key]));
-  const keyOf = (r: Relation) => keys.get(qualified(r.schema, r.name));
-  const mirrored = (t: ApplyTable) => sameList(keys.get(t.sql), otherKeys.get(t.sql));
-  const settings = settingsOf({ task, pair, config, other, mirrored, choices });
-  return { pair, task, config, keyOf, readAt: now, settings };
+  const objects = taskObjects(config, prepared.list);
+  const both = other && otherPrepared && { config: other, prepared: otherPrepared.list };
+  const mirrored = mirroredBy(config, prepared.list, both);
+  const settings = settingsOf({ task, pair, config, other, mirrored, choices, objects });
+  return { pair, task, config, objects, readAt: now, settings };
 }
-
-const sameList = (one: readonly string[] | undefined, other: readonly string[] | undefined): boolean =>
-  one !== undefined && one.length === other?.length && one.every((each, n) => each === other[n]);
 
 type Read = {
   readonly task: Task;
@@ -64,21 +62,16 @@ type Read = {
   readonly other: TaskConfig | undefined;
   readonly mirrored: (table: ApplyTable) => boolean;
   readonly choices: readonly Choice[];
+  readonly objects: TaskObjects;
 };
 
-function settingsOf({ task, pair, config, other, mirrored, choices }: Read): ApplySettings {
+function settingsOf({ task, pair, config, other, mirrored, choices, objects }: Read): ApplySettings {
   const here = destinationOf(task.direction);
   const there = sourceOf(task.direction);
   const role: Role = here === pair.arbiter ? 'arbiter' : 'follower';
   // Both sides must agree on who decides: the task that ends at the arbiter says it.
   const deciding = role === 'arbiter' ? config : other;
-  const { operations } = config;
-  const wanted = new Map([
-    [tag.insert as number, operations.insert],
-    [tag.update, operations.update],
-    [tag.delete, operations.delete],
-    [tag.truncate, operations.truncate],
-  ]);
+  const wants = new WeakMap<ApplyTable, ReadonlyMap<number, boolean>>();
   const together = isDecidedTogether(deciding, deciding === config ? other : config);
   return {
     opposite: oppositeTask(task.id),
@@ -92,8 +85,26 @@ function settingsOf({ task, pair, config, other, mirrored, choices }: Read): App
       findChoice(choices, first, last, () => of.map((key) => hashOf(table, key))),
     log: config.conflictLog,
     tombstones: [config, ...config.tablePolicies].some((each) => each.onDeleted === 'by-time'),
-    wants: (_, kind) => wanted.get(kind) ?? true,
+    wants(table, kind) {
+      let wanted = wants.get(table);
+      if (!wanted) {
+        wanted = wantedOf(config, table);
+        wants.set(table, wanted);
+      }
+      return wanted.get(kind) ?? true;
+    },
+    shapeOf: objects.shapeOf,
   };
+}
+
+function wantedOf(config: TaskConfig, { source }: ApplyTable): Map<number, boolean> {
+  const operations = operationsOf(config, source);
+  return new Map<number, boolean>([
+    [tag.insert, operations.insert],
+    [tag.update, operations.update],
+    [tag.delete, operations.delete],
+    [tag.truncate, operations.truncate],
+  ]);
 }
 
 const hashOf = (table: ApplyTable, key: Key): string =>

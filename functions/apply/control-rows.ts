@@ -49,11 +49,11 @@ export function readControlRow(bytes: Buffer, relation: Relation, at: number): C
  * A control row's row in the order of this side's table: the two sides may have their columns in another order. One
  * that the sender does not have is not sent; one that is not here is left out.
  */
-export function rowHere({ row, columns }: ControlRow, here: readonly string[]): Row | null {
+export function rowHere({ row, columns }: ControlRow, source: Relation): Row | null {
   if (row === null) return null;
   const places = new Map(columns.map((column, n) => [column, n]));
-  return here.map((column) => {
-    const place = places.get(column);
+  return source.columns.map(({ name }) => {
+    const place = places.get(name);
     return place === undefined ? undefined : row[place];
   });
 }

@@ -179,6 +179,7 @@ export class ExactExecutor {
         this.controls.answer(table, step.key, step.pull);
         return;
       case 'log':
+        if (table.partial && isMove(step.entry)) return;
         this.conflicts.push({ entry: step.entry, table, position: source.position, first });
         return;
       case 'stop':
@@ -263,6 +264,11 @@ function countTogether(changes: readonly ExactChange[], from: number): number {
   }
   return keys.size;
 }
+
+/** A row that moves into its table's condition, or out of it: it was not here. */
+const isMove = ({ kind, result }: ConflictEntry): boolean =>
+  result !== 'incomplete' &&
+  (kind === 'update_missing' || kind === 'update_deleted' || kind === 'delete_missing');
 
 const isOwn = (xmin: number, own: XidRanges, next: bigint): boolean => {
   const high = next & ~0xffff_ffffn;

@@ -1,8 +1,10 @@
 import type pg from 'pg';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { connect, disconnect, type Target } from '../../shared/postgres/connect.ts';
+import { qualified } from '../../shared/postgres/ident.ts';
 import { originName } from '../../shared/postgres/names.ts';
 import type { Relation } from '../../shared/postgres/pgoutput.ts';
+import type { TaskObjects } from './objects.ts';
 import { OwnXids } from './own-xids.ts';
 import { type ApplyTable, readApplyTable, readRelationHere } from './tables.ts';
 
@@ -20,7 +22,10 @@ export type Session = {
   readonly ownXids: OwnXids;
   /** The table of a relation, read once per definition. */
   table(relation: Relation): Promise<ApplyTable>;
-  /** A table of the task by its quoted name, whatever its relation in the stream; undefined if it is not one. */
+  /**
+   * A table of the task by its quoted name at the source, whatever its relation in the stream; undefined if it is not
+   * one.
+   */
   tableNamed(name: string): Promise<ApplyTable | undefined>;
   /** Forgets table definitions: the destination's may have changed. */
   forgetTables(): void;
@@ -51,13 +56,13 @@ const abilitiesSql = /* sql */ `
            and has_function_privilege('pg_catalog.pg_replication_origin_session_reset()', 'execute')
            and exists (select from pg_catalog.pg_replication_origin where roname = $1) as origins`;
 
-/** Opens a session; errors are translated. `keyOf` gives the identity's columns of a table. */
+/** Opens a session; errors are translated. `objects` tells of the task's tables. */
 export async function openSession(options: {
   readonly target: Target;
   readonly task: string;
   readonly shard: number;
   readonly synchronousCommit: boolean;
-  readonly keyOf: (relation: Relation) => readonly string[] | undefined;
+  readonly objects: () => TaskObjects;
 }): Promise<Session> {
   const { target, task, shard } = options;
   const client = await connect(target, {
@@ -93,24 +98,28 @@ export async function openSession(options: {
       const id = JSON.stringify([relation.schema, relation.name, relation.columns.map((c) => c.name)]);
       let table = tables.get(id);
       if (!table) {
-        const key = options.keyOf(relation) ?? relation.columns.filter((c) => c.inKey).map((c) => c.name);
+        const objects = options.objects();
+        const key = objects.keyOf(relation) ?? relation.columns.filter((c) => c.inKey).map((c) => c.name);
         if (key.length === 0)
           throw new PgtwinError('schema-not-supported', {
             detail: `Table ${relation.schema}.${relation.name} has no replica identity.`,
           });
-        table = await readApplyTable(client, relation, key);
+        table = await readApplyTable(client, relation, key, objects);
         tables.set(id, table);
       }
       byRelation.set(relation, table);
       return table;
     },
     async tableNamed(name) {
-      const known = [...tables.values()].findLast((t) => t.sql === name) ?? named.get(name);
+      const known =
+        [...tables.values()].findLast((t) => qualified(t.source.schema, t.source.name) === name) ??
+        named.get(name);
       if (known) return known;
-      const relation = await readRelationHere(client, name);
-      const key = relation && options.keyOf(relation);
-      if (!relation || !key) return undefined;
-      const table = await readApplyTable(client, relation, key);
+      const objects = options.objects();
+      const prepared = objects.named(name);
+      const relation = prepared && (await readRelationHere(client, prepared, objects));
+      if (!prepared || !relation) return undefined;
+      const table = await readApplyTable(client, relation, prepared.key, objects);
       named.set(name, table);
       return table;
     },

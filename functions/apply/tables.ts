@@ -3,6 +3,8 @@ import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
 import { ident, qualified } from '../../shared/postgres/ident.ts';
 import type { Relation } from '../../shared/postgres/pgoutput.ts';
+import type { PreparedTable } from '../../shared/task/schema.ts';
+import type { TaskObjects } from './objects.ts';
 
 /** How the text of a value becomes a value of a column. */
 export type ColumnType = {
@@ -21,9 +23,19 @@ export type SpecialUnique = {
   readonly nullsEqual: boolean;
 };
 
-/** A destination table as one relation of the source maps to it. Columns are those of the relation, in its order. */
+/**
+ * A destination table as one relation of the source maps to it. Columns are those of the relation, in its order, by
+ * their names here.
+ */
 export type ApplyTable = {
+  /** Under the destination's names. */
   readonly relation: Relation;
+  /** Under the source's names. */
+  readonly source: Relation;
+  /** Only some rows are here, and the stream does not tell which: what is missing is no conflict. */
+  readonly partial: boolean;
+  /** All columns of the table that hold values of their own, whether the relation has them or not. */
+  readonly columnsHere: readonly string[];
   /** Its quoted name: what the table is known by. */
   readonly sql: string;
   /** What statements name: with ONLY, for rows of tables that inherit from it are not its own. */
@@ -63,7 +75,7 @@ const readColumnsSql = /* sql */ `
   )
   select a.attname as name,
          pg_catalog.format_type(a.atttypid, -1) as type,
-         a.attidentity as identity,
+         a.attidentity as identity, a.attgenerated <> '' as generated,
          exists (select from base b join pg_catalog.pg_cast c on c.casttarget = b.oid
                   where b.attnum = a.attnum and c.castsource = 'pg_catalog.text'::regtype and c.castmethod = 'f') as literal,
          exists (select from base b
@@ -101,17 +113,28 @@ const readKindSql = /* sql */ `
                        and t.tgenabled in ('O', 'R') and t.tgfoid <> 'pg_catalog.unique_key_recheck'::regproc) as triggers
     from pg_catalog.pg_class c where c.oid = to_regclass($1)`;
 
-type ColumnRow = { name: string; type: string; identity: string; literal: boolean; plain: boolean };
+type ColumnRow = {
+  name: string;
+  type: string;
+  identity: string;
+  generated: boolean;
+  literal: boolean;
+  plain: boolean;
+};
 
 /**
- * Reads what apply must know of a destination table, for a relation of the source with the given key columns.
- * Throws `relation-unknown` and `column-missing` with the name.
+ * Reads what apply must know of a destination table, for a relation of the source with the given key columns; the task's
+ * objects give its names here. Throws `relation-unknown` and `column-missing` with the name.
  */
 export async function readApplyTable(
   client: Queryable,
-  relation: Relation,
-  key: readonly string[],
+  source: Relation,
+  sourceKey: readonly string[],
+  { place, isPartial }: TaskObjects,
 ): Promise<ApplyTable> {
+  const relation = place(source);
+  const placed = new Map(source.columns.map((c, i) => [c.name, relation.columns[i]!.name]));
+  const key = sourceKey.map((column) => placed.get(column) ?? column);
   const sql = qualified(relation.schema, relation.name);
   const name = `${relation.schema}.${relation.name}`;
   const there = await client.query<{ kind: string; triggers: boolean }>(readKindSql, [sql]);
@@ -182,6 +205,9 @@ export async function readApplyTable(
   const deferrableUnique = indexes.rows.some((i) => i.deferrable);
   return {
     relation,
+    source,
+    partial: isPartial(source),
+    columnsHere: columns.rows.flatMap((c) => (c.generated ? [] : [c.name])),
     sql,
     target: there.rows[0]!.kind === 'r' ? `only ${sql}` : sql,
     columns: names,
@@ -206,21 +232,33 @@ export async function readApplyTable(
 }
 
 const readRelationSql = /* sql */ `
-  select c.oid::int8 as oid, n.nspname as schema, c.relname as name,
+  select c.oid::int8 as oid,
          array(select a.attname from pg_catalog.pg_attribute a
                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
                 order by a.attnum)::text[] as columns
-    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-   where c.oid = to_regclass($1)`;
+    from pg_catalog.pg_class c where c.oid = to_regclass($1)`;
 
-/** A table of this database as a relation, for control rows, which name their table: columns in definition order. */
-export async function readRelationHere(client: Queryable, name: string): Promise<Relation | undefined> {
-  const { rows } = await client.query(readRelationSql, [name]);
-  const row = rows[0] as { oid: bigint; schema: string; name: string; columns: string[] } | undefined;
-  if (!row) return undefined;
-  const columns = row.columns.map((column) => ({ name: column, typeOid: 0, inKey: false }));
+/**
+ * A table of the task as a relation, for control rows, which only name their table: under the source's names, without
+ * the columns that are not here. Undefined if it is not here.
+ */
+export async function readRelationHere(
+  client: Queryable,
+  source: PreparedTable,
+  { place }: TaskObjects,
+): Promise<Relation | undefined> {
   // As with FULL: which columns are the key is for the task to say.
-  return { oid: Number(row.oid), schema: row.schema, name: row.name, identity: 'f', columns };
+  const relation = { oid: 0, schema: source.schema, name: source.name, identity: 'f' };
+  const { schema, name } = place({ ...relation, columns: [] });
+  const { rows } = await client.query(readRelationSql, [qualified(schema, name)]);
+  const row = rows[0] as { oid: bigint; columns: string[] } | undefined;
+  if (!row) return undefined;
+  const columnsOf = (names: readonly string[]) =>
+    names.map((column) => ({ name: column, typeOid: 0, inKey: false }));
+  // A task that gives columns other names has stored which they are.
+  const all = { ...relation, oid: Number(row.oid), columns: columnsOf(source.columns ?? row.columns) };
+  const placed = place(all);
+  return { ...all, columns: all.columns.filter((_, i) => row.columns.includes(placed.columns[i]!.name)) };
 }
 
 /** `"a", "b"` of the columns with these indexes. */

@@ -12,6 +12,7 @@ import {
 } from '../../shared/conflict/seen.ts';
 import type { Change, SourceFacts } from '../../shared/conflict/steps.ts';
 import { addXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
+import { qualified } from '../../shared/postgres/ident.ts';
 import { type Relation, tag, valueAt } from '../../shared/postgres/pgoutput.ts';
 import type { DecodedChanges, DecodedTransaction } from '../../shared/stream/decode.ts';
 import { lsnText } from '../../shared/stream/position.ts';
@@ -26,6 +27,7 @@ import {
 import { DeferredUniques, lockUnchecked, withConstraints } from './deferrable.ts';
 import { type ChoiceOf, type ExactChange, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
 import { keyString, type NetRow, type NetTable, netChanges, refsOf, withKeyOf } from './net-change.ts';
+import type { ShapeOf } from './objects.ts';
 import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf } from './plan.ts';
 import { advanceProgress, type Progress } from './progress.ts';
 import { cleanControls, cleaningIsDue, writeControls } from './record.ts';
@@ -50,6 +52,8 @@ export type ApplySettings = {
   readonly tombstones: boolean;
   /** False for operations that the task leaves out. */
   readonly wants: (table: ApplyTable, kind: number) => boolean;
+  /** What becomes of rows before they are applied; undefined where all stay as they are. */
+  readonly shapeOf: ShapeOf | undefined;
 };
 
 /**
@@ -377,7 +381,7 @@ export class BatchWriter {
       // An answer's row has a time of its own; the transaction that carries it is younger.
       const version =
         control.time === null ? source : { ...source, time: control.time, side: control.side ?? source.side };
-      const change = changeOf(control, rowHere(control, table.columns));
+      const change = changeOf(control, rowHere(control, table.source));
       return [{ change, table, seen, source: version, first }];
     }
     const table = this.#tables.get(relation)!;
@@ -438,9 +442,10 @@ export class BatchWriter {
     };
   }
 
-  /** A control row's table, by its quoted name; it may not have had a change in this process yet. */
+  /** A control row's table, by its quoted name at the source; it may not have had a change in this process yet. */
   async #tableNamed(name: string): Promise<ApplyTable | undefined> {
-    for (const table of this.#tables.values()) if (table.sql === name) return table;
+    for (const table of this.#tables.values())
+      if (qualified(table.source.schema, table.source.name) === name) return table;
     const table = await this.#session.tableNamed(name);
     if (table) await lockUnchecked(this.#session, table);
     return table;

@@ -201,18 +201,21 @@ export async function readDestinationTables(
   return found;
 }
 
-/** Columns that both have and neither computes; throws for columns that the destination lacks, unless `shared`. */
-export function sharedColumns(
-  table: TableName,
-  source: readonly CopyColumn[],
+/**
+ * Columns that both have and neither computes; `there` is a column's name on the destination. Throws for columns that
+ * the destination lacks, unless `shared`.
+ */
+export function sharedColumns<C extends CopyColumn & { readonly there: string }>(
+  target: TableName,
+  source: readonly C[],
   destination: readonly CopyColumn[],
   shared: boolean,
-): CopyColumn[] {
+): C[] {
   const there = new Map(destination.map((c) => [c.name, c]));
-  const missing = source.filter((c) => !c.generated && !there.has(c.name));
+  const missing = source.filter((c) => !c.generated && !there.has(c.there));
   if (missing.length > 0 && !shared)
     throw new PgtwinError('column-missing', {
-      detail: `${table.schema}.${table.name} on the destination lacks: ${missing.map((c) => c.name).join(', ')}.`,
+      detail: `${target.schema}.${target.name} on the destination lacks: ${missing.map((c) => c.there).join(', ')}.`,
     });
-  return source.filter((c) => !c.generated && there.get(c.name)?.generated === false);
+  return source.filter((c) => !c.generated && there.get(c.there)?.generated === false);
 }

@@ -3,8 +3,12 @@ import { readTouched } from '../../shared/copy/ledger.ts';
 import { relationOf } from '../../shared/copy/work.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
+import { choosesColumns } from '../../shared/task/columns.ts';
+import { mappingOf } from '../../shared/task/mapping.ts';
 import type { PreparedTable, TaskConfig } from '../../shared/task/schema.ts';
 import { keyOfTable } from '../../shared/task/selection.ts';
+import { etlOf, nameOfOutput } from '../../shared/task/table-etl.ts';
+import { filterOf } from '../../shared/task/table-rules.ts';
 import {
   isBinarySafe,
   readColumns,
@@ -18,7 +22,7 @@ import type { CopyTable } from './copy-units.ts';
 /**
  * Decides for each table how it is copied: its chunks, columns and format, and whether rows may be there already, of
  * the users or of a former attempt. Those are kept (merge), which needs a key on the destination: `primaryKeys` has
- * the statements of the keys that are yet to be made.
+ * the statements of the keys that are yet to be made, by the table's name there.
  */
 export async function planCopy(options: {
   readonly source: Queryable;
@@ -32,8 +36,10 @@ export async function planCopy(options: {
   const { source, destination, tables, config } = options;
   const heaps = await readHeaps(source, tables);
   const from = await readColumns(source, tables);
-  const to = await readColumns(destination, tables);
-  const there = await readDestinationTables(destination, tables);
+  const mapping = mappingOf(config.objects.mapping);
+  const targets = tables.map(mapping.table);
+  const to = await readColumns(destination, targets);
+  const there = await readDestinationTables(destination, targets);
   const touched = await readTouched(destination, options);
   const types = await readTypes(
     source,
@@ -41,38 +47,56 @@ export async function planCopy(options: {
   );
   const sameMajor = (await majorOf(source)) === (await majorOf(destination));
 
-  return tables.map((table) => {
-    const { schema, name, key } = table;
-    const at = keyOfTable(table);
-    const target = there.get(at);
-    const relation = relationOf(table);
-    if (!target)
+  return tables.map((table): CopyTable => {
+    const target = mapping.table(table);
+    const at = keyOfTable(target);
+    const found = there.get(at);
+    const relation = relationOf(target);
+    if (!found)
       throw new PgtwinError('relation-unknown', {
-        detail: `${schema}.${name} is not there on the destination.`,
+        detail: `${target.schema}.${target.name} is not there on the destination.`,
       });
     const inDestination = to.get(at) ?? [];
+    const etl = etlOf(config.objects, table);
+    const isChosen = etl !== undefined || choosesColumns(config.objects, table);
+    const chosen = isChosen && table.columns ? new Set(table.columns) : undefined;
+    const inSource = (from.get(keyOfTable(table)) ?? []).filter((c) => chosen?.has(c.name) ?? true);
+    const nameThere = (column: string) => mapping.column(table, column);
+    const rest = {
+      table: target,
+      relation,
+      chunks: planChunks(heaps.get(keyOfTable(table)) ?? [], {
+        rows: config.chunkRows,
+        bytes: CHUNK_BYTES,
+        chunks: MOST_CHUNKS,
+      }),
+      where: filterOf(config.objects, table),
+      merge: found.filled || touched.has(relation),
+      key: found.deferrable ? table.key.map(nameThere) : null,
+      primaryKey: options.primaryKeys.get(at) ?? [],
+    };
+    if (etl) {
+      const into = etl.output.map((output) => nameOfOutput(mapping, table, output));
+      const made = into.map((name) => ({ ...{ name, there: name, type: '', oid: '0', generated: false } }));
+      sharedColumns(target, made, inDestination, false);
+      const { schema, name } = table;
+      return { ...rest, columns: [...table.columns!], into, source: { schema, name }, format: 'text' };
+    }
     const shared = sharedColumns(
-      table,
-      from.get(at) ?? [],
+      target,
+      inSource.map((c) => ({ ...c, there: nameThere(c.name) })),
       inDestination,
       config.conflictingTables === 'ignore',
     );
     const typeThere = new Map(inDestination.map((c) => [c.name, c.type]));
     const binary =
-      sameMajor && shared.every((c) => c.type === typeThere.get(c.name) && isBinarySafe(c.oid, types));
+      sameMajor && shared.every((c) => c.type === typeThere.get(c.there) && isBinarySafe(c.oid, types));
     return {
-      table: { schema, name },
-      relation,
-      chunks: planChunks(heaps.get(at) ?? [], {
-        rows: config.chunkRows,
-        bytes: CHUNK_BYTES,
-        chunks: MOST_CHUNKS,
-      }),
+      ...rest,
       columns: shared.map((c) => c.name),
+      into: shared.map((c) => c.there),
+      source: undefined,
       format: binary ? 'binary' : 'text',
-      merge: target.filled || touched.has(relation),
-      key: target.deferrable ? key : null,
-      primaryKey: options.primaryKeys.get(at) ?? [],
     };
   });
 }

@@ -4,10 +4,16 @@ import type { TableName } from '../../shared/task/schema.ts';
 
 /** A table to be copied in this attempt. */
 export type CopyTable = {
+  /** Its name on the destination. */
   readonly table: TableName;
   readonly relation: string;
   readonly chunks: readonly PlannedChunk[];
   readonly columns: readonly string[];
+  /** The columns' names on the destination. */
+  readonly into: readonly string[];
+  readonly where: string | undefined;
+  /** The table at the source, if steps are carried out on its rows. */
+  readonly source: TableName | undefined;
   readonly format: 'text' | 'binary';
   readonly merge: boolean;
   readonly key: readonly string[] | null;
@@ -64,6 +70,9 @@ const itemOf = (plan: CopyTable, chunk: PlannedChunk): CopyItem => ({
   from: chunk.from,
   to: chunk.to,
   columns: [...plan.columns],
+  ...(plan.into.join('\0') === plan.columns.join('\0') ? {} : { into: [...plan.into] }),
+  ...(plan.where === undefined ? {} : { where: plan.where }),
+  ...(plan.source === undefined ? {} : { source: plan.source }),
   format: plan.format,
   merge: plan.merge,
   key: plan.key ? [...plan.key] : null,

@@ -2,6 +2,7 @@ import type { Queryable } from '../../shared/postgres/connect.ts';
 import { ident, literal, qualified } from '../../shared/postgres/ident.ts';
 import { deletionTrigger } from '../../shared/postgres/names.ts';
 import { policyOf } from '../../shared/task/conflict-config.ts';
+import { mappingOf } from '../../shared/task/mapping.ts';
 import type { PreparedTable, TaskConfig } from '../../shared/task/schema.ts';
 
 /**
@@ -15,10 +16,13 @@ export async function ensureDeletionTriggers(
   config: TaskConfig,
   tables: readonly PreparedTable[],
 ): Promise<void> {
+  const mapping = mappingOf(config.objects.mapping);
   for (const table of tables) {
     if (policyOf(config, table).onDeleted !== 'by-time') continue;
-    const name = qualified(table.schema, table.name);
-    const args = [task, name, ...table.key].map(literal).join(', ');
+    const there = mapping.table(table);
+    const name = qualified(there.schema, there.name);
+    const key = table.key.map((column) => mapping.column(table, column));
+    const args = [task, name, ...key].map(literal).join(', ');
     await destination.query(/* sql */ `
       create or replace trigger ${ident(deletionTrigger(task))} after delete on ${name}
         for each row execute function pgtwin.note_deletion(${args})`);

@@ -5,6 +5,7 @@ import type { Log } from '../../shared/log/log.ts';
 import { advanceSequences, sequencePositions, sequencesOf } from '../../shared/postgres/catalog.ts';
 import { type Target, withClient } from '../../shared/postgres/connect.ts';
 import { qualified } from '../../shared/postgres/ident.ts';
+import { mappingOf } from '../../shared/task/mapping.ts';
 import {
   oppositeTask,
   type PreparedTable,
@@ -41,13 +42,14 @@ export async function finishInitialization(options: {
       const copied = await readFinished(source, oppositeTask(task));
       const own = tables.filter((table) => !copied.has(relationOf(table)));
       if (config.types.schema) {
-        const { plan } = await readSchemaState(source, destination, own);
+        const { plan } = await readSchemaState(source, destination, own, config);
         const statements = [...plan.primaryKeys, ...plan.indexes, ...plan.foreignKeys, ...plan.after];
         await runStatements(destination, statements, signal);
         log.info('schema finished', { task, statements: statements.length });
       }
-      await analyze(destination, own, signal);
-      await moveSequences(source, destination, tables);
+      const mapping = mappingOf(config.objects.mapping);
+      await analyze(destination, own.map(mapping.table), signal);
+      await moveSequences(source, destination, tables, mapping.schema);
     }),
   );
 }
@@ -66,10 +68,12 @@ export async function moveSequences(
   source: pg.Client,
   destination: pg.Client,
   tables: readonly TableName[],
+  schemaThere: (schema: string) => string,
 ): Promise<void> {
   const used = await sequencesOf(source as never, tables);
-  const there = new Set((await sequencePositions(destination as never, used)).map(keyOfTable));
-  const positions = await sequencePositions(source as never, used);
+  const named = <T extends TableName>(each: T): T => ({ ...each, schema: schemaThere(each.schema) });
+  const there = new Set((await sequencePositions(destination as never, used.map(named))).map(keyOfTable));
+  const positions = (await sequencePositions(source as never, used)).map(named);
   for (const sql of advanceSequences(positions.filter((each) => there.has(keyOfTable(each)))))
     await destination.query(sql);
 }

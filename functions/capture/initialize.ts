@@ -6,6 +6,7 @@ import { relationOf } from '../../shared/copy/work.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { connect, type Target } from '../../shared/postgres/connect.ts';
 import { translate } from '../../shared/postgres/sqlstate.ts';
+import { mappingOf, mapTables } from '../../shared/task/mapping.ts';
 import type { Clock, WorkQueue } from '../../shared/task/ports.ts';
 import { type Prepared, readPrepared, savePrepared } from '../../shared/task/prepared.ts';
 import {
@@ -24,6 +25,7 @@ import { ensureDeletionTriggers } from './deletion-triggers.ts';
 import { dropLaneOrigins, prepareHelpers, preparePublicationAndSlot } from './prepare.ts';
 import { resolveTables, withKeys } from './resolve.ts';
 import { byTable, readSchemaState, runStatements } from './schema-sync.ts';
+import { withSharedColumns } from './shared-columns.ts';
 import { identifySystem } from './slot.ts';
 import { SnapshotHolder } from './snapshot.ts';
 
@@ -100,7 +102,8 @@ async function initializeOver(
   const { task, config, signal, log } = options;
   const lanes = config.copyParallelism;
   const names = await resolveTables(source, config);
-  const tables = await withKeys(source, names);
+  const tables = await withSharedColumns(source, destination, config, await withKeys(source, names, config));
+  checkNames(config, tables);
   const notes = await prepareHelpers(source, destination, {
     task: task.id,
     generation: task.generation,
@@ -109,13 +112,13 @@ async function initializeOver(
   });
 
   const own = await notCopiedByOpposite(source, task, tables);
-  const full = config.types.full ? await unfinished(destination, task, own) : [];
+  const full = config.types.full ? await unfinished(destination, task, config, own) : [];
   const { prepared, holder } = await prepareOwn(options, source, tables, full);
   try {
     // Behind the locks: the tables keep their shape.
     let keys: ReadonlyMap<string, readonly string[]> = new Map();
     if (config.types.schema) {
-      const before = await readSchemaState(source, destination, own);
+      const before = await readSchemaState(source, destination, own, config);
       await runStatements(destination, before.plan.before, signal);
       keys = byTable(before, 'primaryKeys');
       // Without a copy nothing comes in between.
@@ -156,10 +159,12 @@ async function notCopiedByOpposite(
 async function unfinished(
   destination: pg.Client,
   task: Task,
+  config: TaskConfig,
   tables: readonly PreparedTable[],
 ): Promise<PreparedTable[]> {
   const finished = await readFinished(destination, task.id, task.generation);
-  return tables.filter((table) => !finished.has(relationOf(table)));
+  const { table: named } = mappingOf(config.objects.mapping);
+  return tables.filter((table) => !finished.has(relationOf(named(table))));
 }
 
 /**
@@ -219,7 +224,9 @@ async function prepareOpposite(
   const preparation = { task: task.id, generation: task.generation + 1, shards: SHARDS, lanes: 0 };
   await prepareHelpers(destination, source, preparation);
   // Keys of tables that were just made are not built yet: they will be the source's.
-  const reverse = await withKeys(destination, await resolveTables(destination, config), tables);
+  const there = tablesThere(options.config, tables);
+  const keyed = await withKeys(destination, await resolveTables(destination, config), config, there);
+  const reverse = await withSharedColumns(destination, source, config, keyed);
   await preparePublicationAndSlot({
     table,
     source: destination,
@@ -230,6 +237,20 @@ async function prepareOpposite(
     signal,
   });
 }
+
+/** The tables and their keys by their names on the destination. */
+function tablesThere({ objects }: TaskConfig, tables: readonly PreparedTable[]): PreparedTable[] {
+  const { table: named, column } = mappingOf(objects.mapping);
+  return tables.map((table) => ({ ...named(table), key: table.key.map((each) => column(table, each)) }));
+}
+
+/** Two tables, or two columns, may have come to the same name since the precheck. */
+const checkNames = ({ objects }: TaskConfig, tables: readonly PreparedTable[]): void => {
+  mapTables(
+    mappingOf(objects.mapping),
+    tables.map(({ schema, name, columns = [] }) => ({ schema, name, columns })),
+  );
+};
 
 async function copyTables(
   options: InitializeOptions,

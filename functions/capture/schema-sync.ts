@@ -7,8 +7,10 @@ import { readDestination, readSchema } from '../../shared/postgres/schema/read.t
 import type { Phase, SchemaPlan, Statement } from '../../shared/postgres/schema/statement.ts';
 import { unsupportedObjects } from '../../shared/postgres/schema/unsupported.ts';
 import { isTransient, translate } from '../../shared/postgres/sqlstate.ts';
-import type { TableName } from '../../shared/task/schema.ts';
+import { destinationModel } from '../../shared/task/destination-schema.ts';
+import type { TableName, TaskConfig } from '../../shared/task/schema.ts';
 
+/** All under the destination's names. */
 export type SchemaState = {
   readonly source: SchemaModel;
   readonly destination: SchemaModel;
@@ -20,8 +22,9 @@ export async function readSchemaState(
   source: Queryable,
   destination: Queryable,
   tables: readonly TableName[],
+  config: TaskConfig,
 ): Promise<SchemaState> {
-  const model = await readSchema(source as never, tables);
+  const model = destinationModel(await readSchema(source as never, tables), config);
   const there = await readDestination(destination as never, model);
   const refused = unsupportedObjects(model, there.serverVersion).filter((f) => f.severity === 'error');
   if (refused.length > 0)
@@ -59,7 +62,7 @@ export async function runStatements(
     }
 }
 
-/** The statements of a phase that concern each table or its partitions, by the topmost table. */
+/** The statements of a phase that concern each table or its partitions, by the topmost table's name there. */
 export function byTable({ source, destination }: SchemaState, phase: Phase): Map<string, string[]> {
   const models = new Map(objectsOf(source, 'table').map((each) => [keyOf(each), each]));
   const there = new Map(objectsOf(destination, 'table').map((each) => [keyOf(each), each]));

@@ -1,7 +1,7 @@
 import type { Command } from './command.ts';
 import { actionCommands } from './commands/actions.ts';
 import { audit } from './commands/audit.ts';
-import { configure, preview } from './commands/configure.ts';
+import { configure, objects, preview } from './commands/configure.ts';
 import { listConflicts, resolveConflict, showConflict } from './commands/conflicts.ts';
 import { cutover } from './commands/cutover.ts';
 import { events } from './commands/events.ts';
@@ -26,6 +26,7 @@ export const commands: readonly Command[] = [
   deletePair,
   testConnectivity,
   preview,
+  objects,
   configure,
   precheck,
   ...actionCommands,

@@ -1,5 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { rewriteCopyText } from '../../shared/copy/copy-text.ts';
 import { claimChunk, noteRows } from '../../shared/copy/ledger.ts';
 import {
   type CopyItem,
@@ -8,7 +9,9 @@ import {
   laneOrigin,
   relationOf,
 } from '../../shared/copy/work.ts';
+import type { EtlPlan } from '../../shared/etl/plan.ts';
 import { ident, literal, qualified } from '../../shared/postgres/ident.ts';
+import { conditionSql } from '../../shared/task/where.ts';
 import type { CopySession } from './session.ts';
 
 const TEMPORARY = qualified('pg_temp', 'pgtwin_copy');
@@ -17,13 +20,13 @@ const BUFFER_BYTES = 256 * 1024;
 
 /**
  * Copies one chunk in one transaction on each side, rows as bytes and never all in memory. False, and nothing
- * written, if it is done already or its attempt is over. After an error the session must be destroyed.
+ * written, if it is done already or its attempt is over. `etl` is what is done to its rows. After an error the session must be destroyed.
  */
 export async function copyChunk(
   session: CopySession,
   message: CopyMessage,
   item: CopyItem,
-  signal: AbortSignal,
+  { etl, signal }: { readonly etl?: EtlPlan | undefined; readonly signal: AbortSignal },
 ): Promise<boolean> {
   const { source, destination } = session;
   const { task, generation, attempt, lane } = message;
@@ -43,7 +46,7 @@ export async function copyChunk(
     /* sql */ `begin isolation level repeatable read read only; set transaction snapshot ${literal(message.snapshot)}`,
   );
   const marked = session.origins && (await setOrigin(session, laneOrigin(task, lane)));
-  const rows = await transfer(session, item, signal);
+  const rows = await transfer(session, item, etl, signal);
   // An origin marks the rows only; the session keeps it beyond the transaction otherwise.
   if (marked) await destination.query(/* sql */ `select pg_replication_origin_session_reset()`);
   await noteRows(destination, { ...chunk, rows });
@@ -67,10 +70,15 @@ async function setOrigin({ destination }: CopySession, name: string): Promise<bo
   }
 }
 
-async function transfer(session: CopySession, item: CopyItem, signal: AbortSignal): Promise<number> {
+async function transfer(
+  session: CopySession,
+  item: CopyItem,
+  etl: EtlPlan | undefined,
+  signal: AbortSignal,
+): Promise<number> {
   const { source, destination } = session;
   const table = qualified(item.table.schema, item.table.name);
-  const columns = item.columns.map(ident).join(', ');
+  const columns = (item.into ?? item.columns).map(ident).join(', ');
   const into = item.merge ? TEMPORARY : `${table} (${columns})`;
   if (item.merge)
     await destination.query(
@@ -83,7 +91,8 @@ async function transfer(session: CopySession, item: CopyItem, signal: AbortSigna
   const writer = destination.query(
     copyFrom(/* sql */ `copy ${into} from stdin ${format}`, { highWaterMark: BUFFER_BYTES }),
   );
-  await pipeline(reader, writer, { signal });
+  if (etl) await pipeline(reader, rewriteCopyText(etl.run), writer, { signal });
+  else await pipeline(reader, writer, { signal });
   if (item.merge) {
     const target = item.key ? ` (${item.key.map(ident).join(', ')})` : '';
     await destination.query(
@@ -95,10 +104,11 @@ async function transfer(session: CopySession, item: CopyItem, signal: AbortSigna
 }
 
 /** The rows of a block range (a TID range scan); the last range of a heap is open. */
-export function selectRange({ heap, from, to, columns }: CopyItem): string {
+export function selectRange({ heap, from, to, columns, where: condition }: CopyItem): string {
   const conditions = [
     ...(from > 0 ? [`ctid >= '(${from},0)'`] : []),
     ...(to === null ? [] : [`ctid < '(${to},0)'`]),
+    ...(condition === undefined ? [] : [conditionSql(condition)]),
   ];
   const where = conditions.length > 0 ? ` where ${conditions.join(' and ')}` : '';
   return /* sql */ `select ${columns.map(ident).join(', ')} from only ${qualified(heap.schema, heap.name)}${where}`;

@@ -1,12 +1,15 @@
 import { failureOf, isSnapshotGone, reportFailure } from '../../shared/copy/failure.ts';
 import { type CopyItem, type CopyMessage, readCopyMessage, relationOf } from '../../shared/copy/work.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import type { EtlPlan } from '../../shared/etl/plan.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Target } from '../../shared/postgres/connect.ts';
 import { codeOf, isConnectionError, isTransient, sqlstate } from '../../shared/postgres/sqlstate.ts';
 import { type SecretStore, targetOf } from '../../shared/task/ports.ts';
+import { readPrepared } from '../../shared/task/prepared.ts';
 import type { Repository } from '../../shared/task/repository.ts';
 import { destinationOf, sourceOf, type Task } from '../../shared/task/schema.ts';
+import { etlOf } from '../../shared/task/table-etl.ts';
 import { copyChunk } from './copy-chunk.ts';
 import { type CopySession, openSession } from './session.ts';
 
@@ -72,7 +75,8 @@ async function runMessage(
       session ??= await open(source, destination, `pgtwin ${taskId} copy`);
       try {
         const started = performance.now();
-        const copied = await copyChunk(session, message, item, signal);
+        const etl = await etlFor(deps, task, item);
+        const copied = await copyChunk(session, message, item, { etl, signal });
         const ms = Math.round(performance.now() - started);
         const what = { table: relationOf(item.table), chunk: item.chunk, merge: item.merge, ms };
         log.debug?.(copied ? 'chunk copied' : 'chunk was done', what);
@@ -103,6 +107,24 @@ async function runMessage(
     signal.removeEventListener('abort', cut);
     await session?.close();
   }
+}
+
+/** The steps for the rows of a chunk, as the task was prepared with them. */
+async function etlFor(
+  { repository }: WorkDeps,
+  task: Task,
+  { source }: CopyItem,
+): Promise<EtlPlan | undefined> {
+  if (!source) return undefined;
+  const [config, prepared] = await Promise.all([
+    repository.getConfig(task),
+    readPrepared(repository.table, task.id),
+  ]);
+  const table = prepared?.list.find((each) => each.schema === source.schema && each.name === source.name);
+  const etl = table && etlOf(config.objects, table);
+  if (!etl)
+    throw new PgtwinError('copy-failed', { detail: `The steps of ${source.name} are not there any more.` });
+  return etl;
 }
 
 /** What a chunk is tried again with. */

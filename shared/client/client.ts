@@ -25,6 +25,8 @@ import type {
   PairView,
   pairList,
   precheckBody,
+  previewObjectsBody,
+  previewObjectsView,
   previewView,
   resolveBody,
   TaskDetail,
@@ -40,6 +42,8 @@ export type PrecheckOrder = z.input<typeof precheckBody>;
 /** One report per task that is configured. */
 export type PrecheckReports = { readonly [D in Direction]?: PrecheckReport };
 export type Preview = z.infer<typeof previewView>;
+export type PreviewObjects = z.input<typeof previewObjectsBody>;
+export type ObjectsPreview = z.infer<typeof previewObjectsView>;
 export type PairPage = z.infer<typeof pairList>;
 export type EventPage = z.infer<typeof eventList>;
 export type ConflictPage = z.infer<typeof conflictList>;
@@ -73,6 +77,7 @@ export type ApiClient = VerifyClient & {
   configureBoth(id: string, config: ConfigureBoth): Promise<BothTasks>;
   configureTask(id: string, direction: Direction, config: Configure): Promise<TaskDetail>;
   preview(id: string, config: ConfigureBoth): Promise<Preview>;
+  previewObjects(id: string, objects: PreviewObjects): Promise<ObjectsPreview>;
   precheckBoth(id: string, order?: PrecheckOrder): Promise<PrecheckReports>;
   precheckTask(id: string, direction: Direction, order?: PrecheckOrder): Promise<PrecheckReport>;
   getPrecheck(id: string, direction: Direction): Promise<PrecheckReport>;
@@ -124,6 +129,7 @@ export function openApiClient(options: ClientOptions): ApiClient {
     configureBoth: (id, config) => send('POST', `${pairPath(id)}/configure`, { body: config }),
     configureTask: (id, direction, config) => send('PUT', taskPath(id, direction), { body: config }),
     preview: (id, config) => send('POST', `${pairPath(id)}/preview`, { body: config }),
+    previewObjects: (id, objects) => send('POST', `${pairPath(id)}/preview-objects`, { body: objects }),
     precheckBoth: (id, order = {}) => send('POST', `${pairPath(id)}/precheck`, { body: order }),
     precheckTask: (id, direction, order = {}) =>
       send('POST', `${taskPath(id, direction)}/precheck`, { body: order }),

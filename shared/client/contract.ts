@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { policy } from '../task/conflict-config.ts';
 import { limitsPatch, loadLimits } from '../task/load-limits.ts';
+import { nameMapping } from '../task/objects.ts';
 import {
   directions,
   endpoint,
@@ -250,6 +251,46 @@ export type CopyTableView = z.infer<typeof copyTable>;
 export const copyList = z
   .strictObject({ tables: z.array(copyTable).describe('of the full copy of this run, by name'), next })
   .openapi('CopyTables');
+
+const objectsOnly = z.strictObject({ objects: taskConfig.shape.objects });
+export const previewObjectsBody = z
+  .strictObject({ forward: objectsOnly, reverse: objectsOnly.optional() })
+  .openapi('PreviewObjects', {
+    example: {
+      forward: {
+        objects: {
+          include: [{ schema: 'shop' }],
+          mapping: {
+            rules: [{ level: 'table', prefix: 'old_' }],
+            names: [{ schema: 'shop', to: 'archive' }],
+          },
+        },
+      },
+    },
+  });
+export type PreviewObjectsBody = z.infer<typeof previewObjectsBody>;
+
+const objectsView = z.strictObject({
+  count: z.number().int(),
+  tables: z.array(
+    z.strictObject({
+      source: tableName,
+      destination: tableName,
+      columns: z
+        .array(z.strictObject({ source: z.string(), destination: z.string() }))
+        .describe('those that are synchronized'),
+    }),
+  ),
+  inverse: nameMapping.shape.names
+    .removeDefault()
+    .describe(
+      'names that lead exactly back: `mapping.names` of the opposite task, if it is to mirror the tables',
+    ),
+});
+/** What objects are and how they will be called, as the databases are today. */
+export const previewObjectsView = z
+  .strictObject({ forward: objectsView, reverse: objectsView.optional() })
+  .openapi('ObjectsPreview');
 
 export const conflictQuery = z.strictObject({
   limit: pageSize.default(50),

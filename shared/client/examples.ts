@@ -71,6 +71,19 @@ export const examples = {
     source: { ok: true, milliseconds: 21, serverVersion: '18.1', encrypted: true },
     destination: { ok: true, milliseconds: 34, serverVersion: '17.4', encrypted: true },
   },
+  objects: {
+    forward: {
+      count: 1,
+      tables: [
+        {
+          source: { schema: 'shop', name: 'orders' },
+          destination: { schema: 'archive', name: 'old_orders' },
+          columns: [{ source: 'id', destination: 'id' }],
+        },
+      ],
+      inverse: [{ schema: 'archive', table: 'old_orders', to: 'orders', toSchema: 'shop' }],
+    },
+  },
   preview: {
     request: { method: 'POST', path: '/v1/pairs/k3v9x0qa7m/configure', body: { forward: config } },
     forward: { tables: [{ schema: 'public', name: 'item' }], count: 1 },

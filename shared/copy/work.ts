@@ -8,12 +8,17 @@ const block = z.number().int().min(0).max(4_294_967_295);
 
 /** One chunk of one table: what to read, and how to write it. */
 export const copyItem = z.strictObject({
-  table: tableName.describe('where the rows go; the ledger knows the chunk by this name'),
+  table: tableName.describe(
+    'where the rows go, by its name on the destination; the ledger knows the chunk by it',
+  ),
   chunk: z.number().int().min(0),
-  heap: tableName.describe('where the rows are: the table, or one of its partitions'),
+  heap: tableName.describe('where the rows are at the source: the table, or one of its partitions'),
   from: block,
   to: block.nullable(),
-  columns: z.array(z.string().min(1).max(63)).describe('without generated ones'),
+  columns: z.array(z.string().min(1).max(63)).describe('of the source, without generated ones'),
+  into: z.array(z.string().min(1).max(63)).optional().describe('their names on the destination, if others'),
+  where: z.string().optional().describe('condition for the rows, over the columns of the source'),
+  source: tableName.optional().describe('the table at the source, if steps are carried out on its rows'),
   format: z.enum(['text', 'binary']),
   merge: z.boolean().describe('rows may be there already: those are kept'),
   key: z

@@ -73,6 +73,26 @@ export const errors = {
     retry: 'never',
     advice: 'The reverse task uses the endpoints of the forward task, swapped. Leave them out.',
   },
+  'mapping-invalid': {
+    status: 422,
+    retry: 'never',
+    advice: 'Change objects.mapping of the task; preview-objects shows the names that it gives.',
+  },
+  'columns-invalid': {
+    status: 422,
+    retry: 'never',
+    advice: 'Change objects.columns of the task: key columns always take part.',
+  },
+  'filter-invalid': {
+    status: 422,
+    retry: 'never',
+    advice: 'Change objects.filters of the task: one boolean expression over the columns of the table.',
+  },
+  'etl-invalid': {
+    status: 422,
+    retry: 'never',
+    advice: 'Change objects.etl of the task: the message names the step and the place in it.',
+  },
   // databases
   'database-unreachable': {
     status: 503,
@@ -167,6 +187,18 @@ export const errors = {
     retry: 'never',
     advice:
       'The policy is task-failed: solve the conflict (take source, keep destination), then retry the task.',
+  },
+  'etl-failed': {
+    status: 409,
+    retry: 'other',
+    advice:
+      'A step of objects.etl can not be carried out on a row: mend the row, or restart with other steps.',
+  },
+  'filter-needs-old-row': {
+    status: 409,
+    retry: 'other',
+    advice:
+      'Run ALTER TABLE … REPLICA IDENTITY FULL for the named table on the source, then restart the task.',
   },
   'relation-unknown': {
     status: 409,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { alertSettings } from './alert-config.ts';
 import { checkConflictFields, conflictFields, policy } from './conflict-config.ts';
 import { loadLimits, noLimits } from './load-limits.ts';
+import { objectFields } from './objects.ts';
 
 /** The two sides of a pair; `forward` goes from `a` to `b`, `reverse` from `b` to `a`. */
 export const sides = ['a', 'b'] as const;
@@ -55,6 +56,7 @@ export const objectSelection = z.strictObject({
     .array(z.strictObject({ schema: name63, table: name63.default('*') }))
     .max(5000)
     .default([]),
+  ...objectFields,
 });
 
 export const policies = policy.options;
@@ -193,6 +195,23 @@ export const preparedTable = z.strictObject({
   schema: name63,
   name: name63,
   key: z.array(name63).min(1).describe('columns of the replica identity, in key order'),
+  columns: z.array(name63).optional().describe('those that are synchronized, in order; absent: all'),
+  shared: z
+    .boolean()
+    .optional()
+    .describe('`columns` are those that the destination has as well: the others are left out'),
+  types: z.array(z.string()).optional().describe('of `columns`, where steps are carried out on rows'),
+  filter: z
+    .strictObject({
+      where: z.string(),
+      columns: z.array(z.strictObject({ name: name63, type: z.string() })),
+    })
+    .optional()
+    .describe('the condition for rows that apply evaluates, with the columns that it names'),
+  publish: z
+    .strictObject({ columns: z.array(name63).optional(), where: z.string().optional() })
+    .optional()
+    .describe('what the publication restricts the table to'),
 });
 export type PreparedTable = z.infer<typeof preparedTable>;
 

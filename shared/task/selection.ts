@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { objectSelection, TableName } from './schema.ts';
 
-export type ObjectSelection = z.infer<typeof objectSelection>;
+export type ObjectSelection = Pick<z.infer<typeof objectSelection>, 'include' | 'exclude'>;
 
 /** A table of the catalogue; `root` is the topmost partitioned table that it is a partition of. */
 export type SelectableTable = TableName & { readonly root?: TableName | undefined };
@@ -15,6 +15,42 @@ export function matcherOf(pattern: string): (name: string) => boolean {
 }
 
 type Entry = { readonly schema: string; readonly table: string };
+
+type Indexed<E> = {
+  readonly exact: ReadonlyMap<string, readonly (readonly [number, E])[]>;
+  readonly patterns: readonly (readonly [number, E, (table: TableName) => boolean])[];
+};
+const indexes = new WeakMap<readonly Entry[], Indexed<Entry>>();
+
+/** The entries that speak of a table, in order. 5,000 of them may stand for 5,000 tables: names are looked up. */
+export function entriesFor<E extends Entry>(entries: readonly E[], table: TableName): E[] {
+  let index = indexes.get(entries) as Indexed<E> | undefined;
+  if (!index) {
+    index = indexOf(entries);
+    indexes.set(entries, index);
+  }
+  const found = [
+    ...(index.exact.get(keyOfTable(table)) ?? []),
+    ...index.patterns.flatMap(([n, entry, fits]) => (fits(table) ? [[n, entry] as const] : [])),
+  ];
+  return found.sort(([one], [other]) => one - other).map(([, entry]) => entry);
+}
+
+function indexOf<E extends Entry>(entries: readonly E[]): Indexed<E> {
+  const exact = new Map<string, [number, E][]>();
+  const patterns: [number, E, (table: TableName) => boolean][] = [];
+  for (const [n, entry] of entries.entries()) {
+    const { schema, table } = entry;
+    if (schema.includes('*') || table.includes('*')) {
+      const [fitsSchema, fitsTable] = [matcherOf(schema), matcherOf(table)];
+      patterns.push([n, entry, (each) => fitsSchema(each.schema) && fitsTable(each.name)]);
+    } else {
+      const key = keyOfTable({ schema, name: table });
+      exact.set(key, [...(exact.get(key) ?? []), [n, entry]]);
+    }
+  }
+  return { exact, patterns };
+}
 
 /** Names without patterns are looked up, so that 5,000 of them do not meet 5,000 tables one by one. */
 function matcherOfEntries(entries: readonly Entry[]): (table: TableName) => boolean {

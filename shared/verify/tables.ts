@@ -118,10 +118,13 @@ export async function readTwinTable(
   ]);
   // Generated columns are not synchronized: each side makes its own.
   const stored = (read: Read) => new Map(read.columns.filter((c) => !c.generated).map((c) => [c.name, c]));
-  const [inA, inB] = [stored(a), stored(b)];
-  const shared = [...inA.keys()].filter((name) => inB.has(name));
+  const [inA, allOfB] = [stored(a), stored(b)];
+  const paired = twin.pairUp([...inA.keys()], [...allOfB.keys()]);
+  // By the names of side a, as everything that both sides are compared by.
+  const inB = new Map([...paired].map(([name, there]) => [name, allOfB.get(there)!]));
+  const shared = [...inB.keys()];
   const native = twin.key.a.map((name, n) => {
-    const [one, other] = [inA.get(name)?.order, inB.get(twin.key.b[n]!)?.order];
+    const [one, other] = [inA.get(name)?.order, allOfB.get(twin.key.b[n]!)?.order];
     return typeof one === 'string' && one === other;
   });
   const sideOf = (side: Side, read: Read, columns: ReadonlyMap<string, SideColumn>): SideTable => {
@@ -132,12 +135,17 @@ export async function readTwinTable(
       sql,
       from: read.partitioned ? sql : `only ${sql}`,
       columns: shared.map((column) => columns.get(column)!),
-      key: twin.key[side].map((column) => keyIndex(shared, column, side, name)),
+      key: twin.key.a.map((column) => keyIndex(shared, column, side, name)),
       native,
       deferrable: read.deferrable,
     };
   };
-  return { ...twin, a: sideOf('a', a, inA), b: sideOf('b', b, inB), notes: notesOf(inA, inB, native) };
+  return {
+    ...twin,
+    a: sideOf('a', a, inA),
+    b: sideOf('b', b, inB),
+    notes: notesOf(inA, allOfB, paired, native),
+  };
 }
 
 function keyIndex(shared: readonly string[], column: string, side: Side, name: TableName): number {
@@ -151,15 +159,23 @@ function keyIndex(shared: readonly string[], column: string, side: Side, name: T
 function notesOf(
   a: ReadonlyMap<string, unknown>,
   b: ReadonlyMap<string, unknown>,
+  paired: ReadonlyMap<string, string>,
   native: readonly boolean[],
 ): string[] {
-  const alone = (one: ReadonlyMap<string, unknown>, other: ReadonlyMap<string, unknown>) =>
-    [...one.keys()].filter((name) => !other.has(name));
+  const there = new Set(paired.values());
   const only = (side: Side, names: readonly string[]) =>
-    names.length === 0 ? [] : [`Not compared, only on side ${side}: ${names.join(', ')}.`];
+    names.length === 0
+      ? []
+      : [`Not compared, only on side ${side} or not synchronized: ${names.join(', ')}.`];
   return [
-    ...only('a', alone(a, b)),
-    ...only('b', alone(b, a)),
+    ...only(
+      'a',
+      [...a.keys()].filter((name) => !paired.has(name)),
+    ),
+    ...only(
+      'b',
+      [...b.keys()].filter((name) => !there.has(name)),
+    ),
     ...(native.every(Boolean)
       ? []
       : ['The two servers may order its key differently: every range reads the whole table.']),

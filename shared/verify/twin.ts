@@ -1,5 +1,7 @@
+import { mappingOf } from '../task/mapping.ts';
 import type { PreparedTable, Side, TableName, TaskConfig } from '../task/schema.ts';
 import { keyOfTable, selectTables } from '../task/selection.ts';
+import { isPartial, operationsOf } from '../task/table-rules.ts';
 import type { Way } from './compare.ts';
 
 /** A task as far as its tables are concerned. */
@@ -8,7 +10,9 @@ export type TaskTables = { readonly config: TaskConfig; readonly list: readonly 
 /** A table that both sides have, and what it is called on each. */
 export type TwinName = {
   readonly names: Readonly<Record<Side, TableName>>;
-  /** Columns of the key by which its rows are matched. */
+  /** Which columns of the two are the same, by side a's name; those that are not synchronized are left out. */
+  readonly pairUp: (ofA: readonly string[], ofB: readonly string[]) => ReadonlyMap<string, string>;
+  /** Columns of the key by which its rows are matched, in the same order. */
   readonly key: Readonly<Record<Side, readonly string[]>>;
   readonly way: Way;
   /** Both tasks carry it, and know its rows by the same key. */
@@ -16,23 +20,65 @@ export type TwinName = {
 };
 
 /**
- * The tables of a pair with their names on both sides, in the order of side a's names. The one place that knows how
- * the names of one side become those of the other.
+ * The tables of a pair with their names on both sides, in the order of side a's names; those whose rows are filtered or
+ * changed on the way are left out. The one place that knows how the names of one side become those of the other.
  */
 export function twinNames(forward: TaskTables | undefined, reverse: TaskTables | undefined): TwinName[] {
   const twins = new Map<string, TwinName>();
-  for (const { schema, name, key } of forward?.list ?? []) {
-    const table = { schema, name };
-    twins.set(keyOfTable(table), twinOf(table, key, 'forward'));
+  const idOf = ({ names }: Pick<TwinName, 'names'>) => `${keyOfTable(names.a)}\0\0${keyOfTable(names.b)}`;
+  for (const table of comparable(forward)) {
+    const { there, column } = namesThere(forward!.config, table);
+    const pairUp: TwinName['pairUp'] = (ofA, ofB) => pairs(chosen(table, ofA), ofB, column);
+    const key = { a: table.key, b: table.key.map(column) };
+    const twin = {
+      names: { a: nameOf(table), b: there },
+      key,
+      pairUp,
+      way: 'forward',
+      mirrored: false,
+    } as const;
+    twins.set(idOf(twin), twin);
   }
-  for (const { schema, name, key } of reverse?.list ?? []) {
-    const table = { schema, name };
-    const known = twins.get(keyOfTable(table));
-    const mirrored = known !== undefined && sameList(known.key.b, key);
-    twins.set(keyOfTable(table), known ? { ...known, way: 'both', mirrored } : twinOf(table, key, 'reverse'));
+  for (const table of comparable(reverse)) {
+    const { there, column } = namesThere(reverse!.config, table);
+    const names = { a: there, b: nameOf(table) };
+    const known = twins.get(idOf({ names }));
+    if (known) {
+      const mirrored =
+        sameList(known.key.b, table.key) && isWhole(forward!, names.a) && isWhole(reverse!, names.b);
+      const back = namesThere(forward!.config, { ...table, ...names.a });
+      const exact = (table.columns ?? []).every((name) => back.column(column(name)) === name);
+      twins.set(idOf(known), { ...known, way: 'both', mirrored: mirrored && exact });
+      continue;
+    }
+    const pairUp: TwinName['pairUp'] = (ofA, ofB) =>
+      new Map([...pairs(chosen(table, ofB), ofA, column)].map(([b, a]) => [a, b]));
+    const key = { a: table.key.map(column), b: table.key };
+    twins.set(idOf({ names }), { names, key, pairUp, way: 'reverse', mirrored: false });
   }
   const ordered = [...twins.values()].map((twin) => [keyOfTable(twin.names.a), twin] as const);
   return ordered.sort(([one], [other]) => (one < other ? -1 : 1)).map(([, twin]) => twin);
+}
+
+const isWhole = ({ config }: TaskTables, table: TableName): boolean =>
+  Object.values(operationsOf(config, table)).every(Boolean);
+
+const nameOf = ({ schema, name }: TableName): TableName => ({ schema, name });
+
+const comparable = (tables: TaskTables | undefined): PreparedTable[] =>
+  tables ? tables.list.filter((table) => !isPartial(tables.config.objects, table)) : [];
+
+function namesThere({ objects }: TaskConfig, table: PreparedTable) {
+  const mapping = mappingOf(objects.mapping);
+  return { there: mapping.table(table), column: (name: string) => mapping.column(table, name) };
+}
+
+const chosen = ({ columns }: PreparedTable, names: readonly string[]): string[] =>
+  names.filter((name) => columns?.includes(name) ?? true);
+
+function pairs(from: readonly string[], to: readonly string[], named: (name: string) => string) {
+  const there = new Set(to);
+  return new Map(from.map((name) => [name, named(name)] as const).filter(([, name]) => there.has(name)));
 }
 
 /** Those of the tables that are named; all if none are. */
@@ -49,13 +95,6 @@ export function chosenTwins(
   const wanted = new Set(names.map(keyOfTable));
   return all.filter(({ names: { a } }) => wanted.has(keyOfTable(a)));
 }
-
-const twinOf = (table: TableName, key: readonly string[], way: Way): TwinName => ({
-  names: { a: table, b: table },
-  key: { a: key, b: key },
-  way,
-  mirrored: false,
-});
 
 const sameList = (one: readonly string[], other: readonly string[]): boolean =>
   one.length === other.length && one.every((each, n) => each === other[n]);

@@ -177,7 +177,7 @@ async function apply(
       task,
       shard: 0,
       synchronousCommit: context.config.synchronousCommit,
-      keyOf: context.keyOf,
+      objects: () => context.objects,
     });
     for (let i = 0; i < bodies.length; i += MESSAGES_PER_BATCH) {
       const messages = bodies.slice(i, i + MESSAGES_PER_BATCH).map(parseMessage);

@@ -62,6 +62,8 @@ export type TwinOptions = {
   readonly schema: string;
   /** Run the schema on both sides, and copy no tables. */
   readonly both?: boolean;
+  /** SQL for side b before the tasks start, where it is not the same. */
+  readonly there?: string;
   readonly account?: 'superuser' | 'plain';
   /** Fields over the tasks' configuration. */
   readonly forward?: Record<string, unknown>;
@@ -100,7 +102,7 @@ export async function openTwin(on: Pick<TestPlatform, 'call'>, options: TwinOpti
   const serverOf = (side: 'a' | 'b') => (servers[side] ? { server: servers[side] } : {});
   const a = await openDatabase('a', { schema: options.schema, account, ...serverOf('a') });
   const b = await openDatabase('b', {
-    ...(options.both ? { schema: options.schema } : {}),
+    ...(options.both ? { schema: options.schema } : options.there ? { schema: options.there } : {}),
     account,
     ...serverOf('b'),
   });

@@ -2,6 +2,7 @@ import type { ListedTable, ReplicaKeys } from '../../../shared/postgres/catalog.
 import { compareSchemas, type Difference } from '../../../shared/postgres/schema/compare.ts';
 import type { SchemaModel } from '../../../shared/postgres/schema/model.ts';
 import { readDestination, readSchema } from '../../../shared/postgres/schema/read.ts';
+import { destinationModel } from '../../../shared/task/destination-schema.ts';
 import type { Pair, TableName, Task, TaskConfig } from '../../../shared/task/schema.ts';
 import type { CheckedDatabase, Role } from './database.ts';
 import type { Finding } from './report.ts';
@@ -37,14 +38,19 @@ export type PrecheckContext = {
    * task will make them there. Their keys were checked, or will be, by the forward's precheck.
    */
   readonly expected: readonly TableName[];
-  /** The selected tables that exist on the destination, by `keyOfTable`. */
+  /** What a table of the source is called on the destination. */
+  readonly there: (table: TableName) => TableName;
+  /** The selected tables that exist on the destination, by `keyOfTable` of the source's name. */
   readonly onDestination: ReadonlyMap<string, ReplicaKeys>;
   /** All tables of the source. */
   readonly listed: readonly ListedTable[];
   /** Tables that the opposite task selects here as its destination: it fills them, or has filled them. */
   readonly filledByOpposite: (table: TableName) => boolean;
-  /** Both schemas of the selected tables, read once. */
-  readonly schemas: () => Promise<{ source: SchemaModel; destination: SchemaModel }>;
+  /**
+   * The schema of the selected tables, read once: as the source has it, as the destination shall have it, and as the
+   * destination has it.
+   */
+  readonly schemas: () => Promise<Record<'source' | 'wanted' | 'destination', SchemaModel>>;
 };
 
 export type Outcome = Pick<Finding, 'status' | 'cause'> &
@@ -91,17 +97,27 @@ export const count = (n: number, word: string): string => `${n} ${word}${n === 1
 export const rowTables = (context: PrecheckContext): ReplicaKeys[] =>
   context.tables.filter((table) => table.kind !== 'partitioned');
 
+/** A listed table under other names, its root as well. */
+export const withNames =
+  (there: (table: TableName) => TableName) =>
+  (table: TableName & { readonly root?: TableName | undefined }) => ({
+    ...there(table),
+    root: table.root && there(table.root),
+  });
+
 /** The schemas of both sides, each read once on one connection, when first asked for. */
 export function schemaReader(
   source: CheckedDatabase,
   destination: CheckedDatabase,
   tables: readonly TableName[],
+  config: TaskConfig,
 ): PrecheckContext['schemas'] {
   let reading: ReturnType<PrecheckContext['schemas']> | undefined;
   const read = async () => {
-    const wanted = await source.session((client) => readSchema(client, tables));
+    const model = await source.session((client) => readSchema(client, tables));
+    const wanted = destinationModel(model, config);
     const there = await destination.session((client) => readDestination(client, wanted));
-    return { source: wanted, destination: there };
+    return { source: model, wanted, destination: there };
   };
   return () => {
     reading ??= read();
@@ -111,6 +127,6 @@ export function schemaReader(
 
 /** How the destination's schema differs, where the object is there. */
 export async function differencesOf(context: PrecheckContext): Promise<Difference[]> {
-  const { source, destination } = await context.schemas();
-  return compareSchemas(source, destination);
+  const { wanted, destination } = await context.schemas();
+  return compareSchemas(wanted, destination);
 }

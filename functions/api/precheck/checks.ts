@@ -1,5 +1,6 @@
 import type { Check } from './check.ts';
 import * as conflicts from './items/conflicts.ts';
+import * as objects from './items/objects.ts';
 import * as privileges from './items/privileges.ts';
 import * as schema from './items/schema.ts';
 import { sequences } from './items/sequences.ts';
@@ -38,6 +39,10 @@ export const checks: readonly Check[] = [
   privileges.replicationOrigins,
   tables.rowSecurity,
   tables.selection,
+  objects.columns,
+  objects.objectNames,
+  objects.rowFilters,
+  objects.etl,
   tables.tableKinds,
   tables.replicaKeys,
   tables.replicaIdentity,
@@ -45,6 +50,7 @@ export const checks: readonly Check[] = [
   tables.largeObjects,
   schema.schemaSupport,
   schema.schemaDifferences,
+  objects.sharedColumns,
   schema.foreignKeys,
   schema.triggers,
   sequences,

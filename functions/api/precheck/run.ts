@@ -1,6 +1,7 @@
 import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
 import { listTables, readReplicaKeys } from '../../../shared/postgres/catalog.ts';
 import type { Target } from '../../../shared/postgres/connect.ts';
+import { mappingOf } from '../../../shared/task/mapping.ts';
 import {
   destinationOf,
   type Pair,
@@ -20,6 +21,7 @@ import {
   type PrecheckLimits,
   passed,
   schemaReader,
+  withNames,
 } from './check.ts';
 import { checks, connectionItems } from './checks.ts';
 import { type CheckedDatabase, openCheckedDatabase, type Role } from './database.ts';
@@ -111,11 +113,12 @@ async function readContext(
   destination: CheckedDatabase,
 ): Promise<PrecheckContext> {
   const { pair, task, config, opposite } = request;
-  const [here, there] = await Promise.all([readList(source), readList(destination)]);
+  const [here, listedThere] = await Promise.all([readList(source), readList(destination)]);
+  const there = namesOf(config);
   const selected = selectTables(config.objects, here);
   const byOpposite = new Set(
     task.direction === 'reverse' && opposite
-      ? selectTables(opposite.config.objects, there).map(keyOfTable)
+      ? selectTables(opposite.config.objects, listedThere).map(keyOfTable)
       : [],
   );
   const known = new Set(here.map(keyOfTable));
@@ -125,22 +128,44 @@ async function readContext(
     ['NotConfigured', 'Prechecking', 'PrecheckFailed', 'PrecheckPassed', 'Initializing'].includes(
       opposite.task.state,
     );
-  const expected: TableName[] = waits
-    ? selectTables(config.objects, there)
-        .filter((table) => byOpposite.has(keyOfTable(table)) && !known.has(keyOfTable(table)))
-        .map(({ schema, name }) => ({ schema, name }))
+  // What the forward task is going to make here, by the names that it will give.
+  const made = waits
+    ? selectTables(opposite.config.objects, listedThere).map(withNames(namesOf(opposite.config)))
     : [];
+  const expected: TableName[] = selectTables(config.objects, made)
+    .filter((table) => task.direction === 'reverse' && !known.has(keyOfTable(table)))
+    .map(({ schema, name }) => ({ schema, name }));
   const [tables, present] = await Promise.all([
     source.session((client) => readReplicaKeys(client, selected)),
-    destination.session((client) => readReplicaKeys(client, selected)),
+    destination.session((client) => readReplicaKeys(client, selected.map(there))),
   ]);
+  const presentByName = new Map(present.map((table) => [keyOfTable(table), table]));
   return {
     ...{ pair, task, config, source, destination, tables, expected, listed: here },
     ...(opposite ? { opposite } : {}),
     limits: { ...defaultLimits, ...request.limits },
-    onDestination: new Map(present.map((table) => [keyOfTable(table), table])),
+    there,
+    onDestination: new Map(
+      tables.flatMap((table) => {
+        const found = presentByName.get(keyOfTable(there(table)));
+        return found ? [[keyOfTable(table), found] as const] : [];
+      }),
+    ),
     filledByOpposite: (table) => byOpposite.has(keyOfTable(table)),
-    schemas: schemaReader(source, destination, tables),
+    schemas: schemaReader(source, destination, tables, config),
+  };
+}
+
+/** The destination's names; where a rule gives none that can be, the item for names says so. */
+function namesOf({ objects }: TaskConfig): (table: TableName) => TableName {
+  const mapping = mappingOf(objects.mapping);
+  return ({ schema, name }) => {
+    try {
+      const { schema: inSchema, name: called } = mapping.table({ schema, name });
+      return { schema: inSchema, name: called };
+    } catch {
+      return { schema, name };
+    }
   };
 }
 

@@ -5,6 +5,8 @@ import {
   ignoreBody,
   pairParams,
   precheckBody,
+  previewObjectsBody,
+  previewObjectsView,
   previewView,
   reportView,
   taskParams,
@@ -18,6 +20,7 @@ import { type ApiDeps, type ApiEnv, connectTimeoutOf } from '../deps.ts';
 import { ignoreItem, runTaskPrecheck } from '../precheck/service.ts';
 import { getReport } from '../precheck/store.ts';
 import { previewPair } from '../preview.ts';
+import { previewObjects } from '../preview-objects.ts';
 import { readTask } from '../tasks.ts';
 import {
   body,
@@ -109,6 +112,17 @@ const preview = createRoute({
   responses: { 200: json(previewView, 'The preview', examples.preview), ...problems },
 });
 
+const objects = createRoute({
+  method: 'post',
+  path: '/v1/pairs/{id}/preview-objects',
+  operationId: 'previewObjects',
+  summary: 'Show which tables and columns a selection has, and their names on the destination',
+  description: 'Refused with both names where two objects would be called the same. Nothing is stored.',
+  ...mayRun,
+  request: { params: pairParams, body: body(previewObjectsBody) },
+  responses: { 200: json(previewObjectsView, 'The objects', examples.objects), ...problems },
+});
+
 /** What is looked at before a task starts. */
 export function addPrecheckRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
   app.openapi(test, async (c) => {
@@ -173,6 +187,11 @@ export function addPrecheckRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void
   app.openapi(preview, async (c) => {
     const pair = await deps.repository.getPair(c.req.valid('param').id);
     return c.json(await previewPair(deps, pair, c.req.valid('json')), 200);
+  });
+
+  app.openapi(objects, async (c) => {
+    const pair = await deps.repository.getPair(c.req.valid('param').id);
+    return c.json(await previewObjects(deps, pair, c.req.valid('json')), 200);
   });
 }
 

@@ -69,4 +69,44 @@ export const preview = defineCommand({
   },
 });
 
+export const objects = defineCommand({
+  name: 'objects',
+  summary: 'Show which tables and columns a configuration selects, and their names on the destination',
+  arguments: '[PAIR]',
+  most: 1,
+  about: [
+    'Where two objects would be called the same, both are named and nothing is shown. With --json also the names that\n' +
+      'lead exactly back, for mapping.names of the other task.',
+  ],
+  options: configurationOptions,
+  examples: [
+    'pgtwin objects shop --file tasks.json',
+    'pgtwin objects shop --all --set objects.mapping.capitalization=lower',
+  ],
+  async run({ api, io, say, print }, values, [given]) {
+    const wanted = await readConfiguration(values, undefined, io);
+    if (wanted.direction) throw usageError('the objects are of both tasks');
+    const { id } = await pickPair(api, given);
+    const { forward, reverse } = wanted.both;
+    const shown = await api.previewObjects(id, {
+      forward: { objects: forward.objects },
+      ...(reverse ? { reverse: { objects: reverse.objects } } : {}),
+    });
+    print(shown);
+    for (const direction of directions) {
+      const selected = shown[direction];
+      if (!selected) continue;
+      say(`${direction}: ${selected.count} table(s)`);
+      for (const { source, destination, columns } of selected.tables) {
+        const renamed = columns.filter((column) => column.source !== column.destination);
+        const names = renamed.map((column) => `${column.source} -> ${column.destination}`);
+        say(
+          `  ${nameOf(source)} -> ${nameOf(destination)}${names.length > 0 ? `   (${names.join(', ')})` : ''}`,
+        );
+      }
+    }
+    return 0;
+  },
+});
+
 const nameOf = ({ schema, name }: TableName): string => `${schema}.${name}`;

@@ -1,9 +1,12 @@
 import type { ReplicaKeys } from '../../../../shared/postgres/catalog.ts';
 import { qualified } from '../../../../shared/postgres/ident.ts';
 import { objectsOf } from '../../../../shared/postgres/schema/model.ts';
+import { choosesColumns, selectedColumns } from '../../../../shared/task/columns.ts';
 import { needsOldRows, policyOf, type TablePolicyInEffect } from '../../../../shared/task/conflict-config.ts';
-import { destinationOf, type TableName } from '../../../../shared/task/schema.ts';
+import { isInverse, mappingOf, mapTables } from '../../../../shared/task/mapping.ts';
+import { destinationOf, type TableName, type TaskConfig } from '../../../../shared/task/schema.ts';
 import { keyOfTable, selectTables } from '../../../../shared/task/selection.ts';
+import { isPartial, operationsOf } from '../../../../shared/task/table-rules.ts';
 import {
   alert,
   type Check,
@@ -14,6 +17,7 @@ import {
   type PrecheckContext,
   passed,
   rowTables,
+  withNames,
 } from '../check.ts';
 
 /** Whether this task's policies count: conflicts are decided at the arbiter, or at both sides. */
@@ -140,24 +144,24 @@ export const sameOutcome: Check = {
   },
 };
 
-const operationsOf = (operations: Readonly<Record<string, boolean>>): string[] =>
-  Object.keys(operations).filter((operation) => !operations[operation]);
+const leftOut = (config: TaskConfig, table: TableName): string[] =>
+  Object.entries(operationsOf(config, table)).flatMap(([operation, wanted]) => (wanted ? [] : [operation]));
 
 export const mirrored: Check = {
   item: 'mirrored-tables',
   title: 'Both tasks synchronize the same tables whole',
   run: async (context) => {
-    const { config, opposite, tables, listed, onDestination } = context;
+    const { config, opposite, tables, listed, there } = context;
     if (!opposite) return passed('Only one task: nothing comes back.');
-    const left = [...new Set([config, opposite.config].flatMap((each) => operationsOf(each.operations)))];
-    const there = new Set(selectTables(opposite.config.objects, listed).map(keyOfTable));
+    const back = new Set(selectTables(opposite.config.objects, listed.map(withNames(there))).map(keyOfTable));
     const reasons = tables.flatMap((table) => {
+      const left = [...new Set([...leftOut(config, table), ...leftOut(opposite.config, there(table))])];
       if (left.length > 0) return [`${nameOf(table)}: ${left.join(', ')} left out`];
-      if (!there.has(keyOfTable(table))) return [`${nameOf(table)}: not selected by the opposite task`];
-      const keys = [table.identityColumns, onDestination.get(keyOfTable(table))?.identityColumns];
-      return keys[0] && keys[1] && keys[0].join('\0') !== keys[1].join('\0')
-        ? [`${nameOf(table)}: its key is not the same on both sides`]
-        : [];
+      if (isPartial(config.objects, table) || isPartial(opposite.config.objects, there(table)))
+        return [`${nameOf(table)}: its rows are filtered or changed on the way`];
+      if (!back.has(keyOfTable(there(table)))) return [`${nameOf(table)}: not selected by the opposite task`];
+      const why = notMirrored(context, table, opposite.config);
+      return why === undefined ? [] : [`${nameOf(table)}: ${why}`];
     });
     if (reasons.length === 0)
       return passed(`${count(tables.length, 'table')}: conflicts end alike on both sides.`);
@@ -169,6 +173,38 @@ export const mirrored: Check = {
     );
   },
 };
+
+/** What keeps a table that both tasks select from being the same on both sides. */
+function notMirrored(
+  { config, onDestination }: PrecheckContext,
+  table: ReplicaKeys,
+  other: TaskConfig,
+): string | undefined {
+  const own = mappingOf(config.objects.mapping);
+  const back = mappingOf(other.objects.mapping);
+  const selected = selectedOf(config, table, table.identityColumns);
+  const [mapped] = mapTables(own, [{ ...table, columns: selected }]);
+  if (!isInverse(back, mapped!)) return 'the opposite task does not give its names back exactly';
+  const found = onDestination.get(keyOfTable(table));
+  if (!found) return undefined;
+  const key = table.identityColumns?.map((column) => own.column(table, column));
+  if (key && found.identityColumns && key.join('\0') !== found.identityColumns.join('\0'))
+    return 'its key is not the same on both sides';
+  const chosen = choosesColumns(config.objects, table) || choosesColumns(other.objects, found);
+  const names = mapped!.columns.map((column) => column.destination);
+  const theirs = selectedOf(other, found, found.identityColumns);
+  return chosen && names.toSorted().join('\0') !== theirs.toSorted().join('\0')
+    ? 'the two tasks do not select the same columns'
+    : undefined;
+}
+
+const selectedOf = ({ objects }: TaskConfig, table: ReplicaKeys, key: readonly string[] | null): string[] =>
+  selectedColumns(
+    objects,
+    table,
+    table.columns.flatMap((column) => (column.generated ? [] : [column.name])),
+    key ?? [],
+  );
 
 export const foreignKeyConflicts: Check = {
   item: 'foreign-key-conflicts',

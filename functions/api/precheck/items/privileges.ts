@@ -134,8 +134,8 @@ from pg_namespace n where n.nspname = any ($1::text[])`;
 export const destinationCreate: Check = {
   item: 'destination-create',
   title: 'The account may create the tables on the destination',
-  run: async ({ destination, tables, onDestination, config }) => {
-    const absent = tables.filter((table) => !onDestination.has(keyOfTable(table)));
+  run: async ({ destination, tables, there, onDestination, config }) => {
+    const absent = tables.filter((table) => !onDestination.has(keyOfTable(table))).map(there);
     if (!config.types.schema || absent.length === 0) return passed('There is nothing to create.');
     const wanted = [...new Set(absent.map(({ schema }) => schema))];
     const found = await destination.rows<{ schema: string; create: boolean }>(schemasSql, [wanted]);

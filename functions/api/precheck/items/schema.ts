@@ -19,6 +19,7 @@ import {
   type PrecheckContext,
   passed,
 } from '../check.ts';
+import { lackingColumns } from './objects.ts';
 
 /** Foreign keys have an item of their own. */
 const isForeignKey = (kind: string): boolean => kind === 'foreign key';
@@ -28,8 +29,8 @@ export const schemaSupport: Check = {
   title: 'Schema synchronization can make everything that the tables need',
   run: async ({ config, schemas }) => {
     if (!config.types.schema) return passed('The schema is not synchronized.');
-    const { source } = await schemas();
-    const findings = unsupportedObjects(source).filter(({ kind }) => !isForeignKey(kind));
+    const { wanted } = await schemas();
+    const findings = unsupportedObjects(wanted).filter(({ kind }) => !isForeignKey(kind));
     const text = ({ kind, schema, name, reason }: (typeof findings)[number]) =>
       `${kind} ${schema ? `${schema}.` : ''}${name}: ${reason}`;
     const errors = findings.filter(({ severity }) => severity === 'error');
@@ -121,12 +122,15 @@ export const schemaDifferences: Check = {
   item: 'schema-differences',
   title: 'Tables that exist on both sides are alike',
   run: async (context) => {
-    const { source, destination } = await context.schemas();
-    const all = (await differencesOf(context)).filter((each) => !isToBeMade(context, destination, each));
+    const { wanted, destination } = await context.schemas();
+    const left = new Set((await lackingColumns(context)).map(({ text }) => text));
+    const all = (await differencesOf(context)).filter(
+      (each) => !isToBeMade(context, destination, each) && !left.has(each.text),
+    );
     const errors = all.filter(({ severity }) => severity === 'error');
     if (errors.length > 0)
       return failed(`${count(errors.length, 'difference')} that would stop the task: ${errors[0]!.text}.`, {
-        fix: errors.flatMap((each) => differenceFix(each, source, destination)),
+        fix: errors.flatMap((each) => differenceFix(each, wanted, destination)),
         details: all.map(({ text }) => text),
       });
     return all.length === 0
@@ -146,7 +150,7 @@ function isToBeMade(
   if (!config.types.schema) return false;
   if (each.kind === 'type')
     return !objectsOf(destination, 'type').some((type) => keyOf(type) === keyOf(each));
-  return !onDestination.has(keyOfTable(each));
+  return ![...onDestination.values()].some((table) => keyOfTable(table) === keyOfTable(each));
 }
 
 /** What makes a column of the destination take what the source holds. */

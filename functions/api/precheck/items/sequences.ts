@@ -1,4 +1,5 @@
 import { ident, qualified } from '../../../../shared/postgres/ident.ts';
+import { mappingOf } from '../../../../shared/task/mapping.ts';
 import type { TableName } from '../../../../shared/task/schema.ts';
 import { keyOfTable, selectTables } from '../../../../shared/task/selection.ts';
 import { alert, type Check, count, failed, fixOn, nameOf, passed } from '../check.ts';
@@ -90,18 +91,28 @@ function fixOf(sequence: KeySequence, parity: 0n | 1n, least: bigint): string {
 export const sequences: Check = {
   item: 'sequences',
   title: 'Sequences of both sides give different keys',
-  run: async ({ opposite, source, destination, tables, expected, onDestination }) => {
+  run: async ({ opposite, config, source, destination, tables, expected, there: named, onDestination }) => {
     if (!opposite) return passed('Only one direction is configured: only one side gives keys.');
-    const both = selectTables(opposite.config.objects, [...tables, ...expected]);
-    const [here, there] = await Promise.all([readSequences(source, both), readSequences(destination, both)]);
+    const { column: columnThere } = mappingOf(config.objects.mapping);
+    const back = new Set(
+      selectTables(opposite.config.objects, [...tables, ...expected].map(named)).map(keyOfTable),
+    );
+    const both = [...tables, ...expected].filter((table) => back.has(keyOfTable(named(table))));
+    const [here, there] = await Promise.all([
+      readSequences(source, both),
+      readSequences(destination, both.map(named)),
+    ]);
     const others = new Map(there.map((each) => [`${keyOfTable(each.table)}\0${each.column}`, each]));
     const collisions = here.flatMap((one) => {
-      const other = others.get(`${keyOfTable(one.table)}\0${one.column}`);
+      const column = columnThere(one.table, one.column);
+      const other = others.get(`${keyOfTable(named(one.table))}\0${column}`);
       return other && willCollide(one, other) ? [{ one, other }] : [];
     });
     const alone = [
       ...here.filter((each) => !onDestination.has(keyOfTable(each.table))),
-      ...there.filter((each) => expected.some((table) => keyOfTable(table) === keyOfTable(each.table))),
+      ...there.filter((each) =>
+        expected.some((table) => keyOfTable(named(table)) === keyOfTable(each.table)),
+      ),
     ];
     const text = ({ table, column }: KeySequence) => `${nameOf(table)}.${column}`;
     if (collisions.length > 0)
