@@ -182,38 +182,32 @@ function openWriter(side: TestDatabase, ids: readonly number[]) {
   };
 }
 
-test.each(ways.filter((way) => way !== 'console'))(
-  'the whole procedure by %s, from a new pair to both tasks Running',
-  async (way) => {
-    await using a = await openDatabase('a', {
-      schema: `create table item (id int primary key, t text); insert into item select g, 'row' from generate_series(1, 300) g`,
-      mustEndClean: true,
-    });
-    await using b = await openDatabase('b', { mustEndClean: true });
-    const { apiUrl, token, call, through } = stack;
-    const reached = ({ side, url, password }: TestDatabase) =>
-      through[side](url.replace(`:${password}@`, '@')).replace(/[?].*$/, '');
-    const pair = await procedures[way]({
-      ...{ apiUrl, token, call },
-      urls: { a: reached(a), b: reached(b) },
-      passwords: { a: a.password, b: b.password },
-    });
-    await a.query(`insert into item values (1000, 'from a')`);
-    await b.query(`insert into item values (2000, 'from b')`);
-    await until('both sides to be equal', async (saw) => {
-      const found = await differences(a, b);
-      saw(found);
-      return found.length === 0;
-    });
-    expect(await a.rows('select count(*)::int as n from item')).toEqual([{ n: 302 }]);
-    await call('DELETE', `/v1/pairs/${pair}`);
-    await until('nothing of the pair to be left', async (saw) => {
-      const left = await call('GET', `/v1/pairs/${pair}`).then(
-        JSON.stringify,
-        (error: Error) => error.message,
-      );
-      saw(left);
-      return left.includes(': 404');
-    });
-  },
-);
+test.each(ways)('the whole procedure by %s, from a new pair to both tasks Running', async (way) => {
+  await using a = await openDatabase('a', {
+    schema: `create table item (id int primary key, t text); insert into item select g, 'row' from generate_series(1, 300) g`,
+    mustEndClean: true,
+  });
+  await using b = await openDatabase('b', { mustEndClean: true });
+  const { apiUrl, token, call, through } = stack;
+  const reached = ({ side, url, password }: TestDatabase) =>
+    through[side](url.replace(`:${password}@`, '@')).replace(/[?].*$/, '');
+  const pair = await procedures[way]({
+    ...{ apiUrl, token, call },
+    urls: { a: reached(a), b: reached(b) },
+    passwords: { a: a.password, b: b.password },
+  });
+  await a.query(`insert into item values (1000, 'from a')`);
+  await b.query(`insert into item values (2000, 'from b')`);
+  await until('both sides to be equal', async (saw) => {
+    const found = await differences(a, b);
+    saw(found);
+    return found.length === 0;
+  });
+  expect(await a.rows('select count(*)::int as n from item')).toEqual([{ n: 302 }]);
+  await call('DELETE', `/v1/pairs/${pair}`);
+  await until('nothing of the pair to be left', async (saw) => {
+    const left = await call('GET', `/v1/pairs/${pair}`).then(JSON.stringify, (error: Error) => error.message);
+    saw(left);
+    return left.includes(': 404');
+  });
+});
