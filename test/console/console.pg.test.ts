@@ -139,6 +139,11 @@ async function choose({ page, look }: ConsolePage): Promise<void> {
 async function settings(shown: ConsolePage): Promise<void> {
   const { page, look } = shown;
   await page.getByLabel('Conflict policy', { exact: true }).selectOption('task-failed');
+  const policies = page.getByRole('group', { name: 'Policies of single tables' });
+  await policies.getByRole('button', { name: 'Add' }).click();
+  await policies.getByLabel('Schema').fill('shop');
+  await policies.getByLabel('Table', { exact: true }).fill('orders');
+  await policies.getByLabel('Conflict policy').selectOption('ignore');
   await page.getByText('Retries and WAL').click();
   const minutes = page.getByLabel('Retry other errors for');
   await minutes.fill('1000');
@@ -176,7 +181,7 @@ async function lookAround({ page, look, visit }: ConsolePage, pair: string): Pro
         .waitFor(),
     Precheck: () => page.getByText('Ready to start').waitFor(),
     Limits: () => page.getByLabel('Queries per second').waitFor(),
-    Configuration: () => page.getByText('"conflictPolicy": "task-failed"').waitFor(),
+    Configuration: () => page.getByText('"conflictPolicy": "ignore"').waitFor(),
   };
   for (const [name, wait] of Object.entries(waits)) {
     await tabs.getByRole('link', { name }).focus();

@@ -5,6 +5,8 @@ export type JsonSchema = {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
   readonly items?: JsonSchema;
+  readonly oneOf?: readonly JsonSchema[];
+  readonly anyOf?: readonly JsonSchema[];
   readonly enum?: readonly string[];
   readonly const?: unknown;
   readonly default?: unknown;
@@ -23,6 +25,7 @@ export type Shape =
   | 'text'
   | 'long-text'
   | 'object'
+  | 'variants'
   | 'list'
   | 'words'
   | 'json';
@@ -37,6 +40,7 @@ export function schemaNamed(document: unknown, name: string): JsonSchema {
     const found = named === undefined ? schema : (schemas[named] ?? {});
     if (depth > 8) return found;
     const { properties, items } = found;
+    const variants = found.oneOf ?? found.anyOf;
     return {
       ...found,
       ...(properties
@@ -47,6 +51,7 @@ export function schemaNamed(document: unknown, name: string): JsonSchema {
           }
         : {}),
       ...(items ? { items: resolve(items, depth + 1) } : {}),
+      ...(variants ? { oneOf: variants.map((variant) => resolve(variant, depth + 1)) } : {}),
     };
   };
   return resolve(schemas[name] ?? {}, 0);
@@ -61,6 +66,7 @@ export const isNullable = ({ type }: JsonSchema): boolean => Array.isArray(type)
 export function shapeOf(schema: JsonSchema): Shape {
   const { enum: choices, properties, items, maxLength } = schema;
   const type = typeOf(schema);
+  if (variantsOf(schema)) return 'variants';
   if (choices) return 'choice';
   if (type === 'boolean') return 'boolean';
   if (type === 'integer' || type === 'number') return 'number';
@@ -68,15 +74,39 @@ export function shapeOf(schema: JsonSchema): Shape {
   if (type === 'object' && properties) return 'object';
   if (type === 'array' && items) {
     const inner = shapeOf(items);
-    if (inner === 'object') return 'list';
+    if (inner === 'object' || inner === 'variants') return 'list';
     if (inner === 'text') return 'words';
   }
   return 'json';
 }
 
+export type Variants = {
+  /** The field that tells them apart. */
+  readonly by: string;
+  readonly byValue: ReadonlyMap<string, JsonSchema>;
+};
+
+/** Objects of several kinds, each told by a word of its own in one field; undefined for anything else. */
+export function variantsOf({ oneOf = [] }: JsonSchema): Variants | undefined {
+  const wordOf = (schema: JsonSchema, name: string): string | undefined => {
+    const field = schema.properties?.[name];
+    const word = field?.const ?? (field?.enum?.length === 1 ? field.enum[0] : undefined);
+    return typeof word === 'string' ? word : undefined;
+  };
+  const names = Object.keys(oneOf[0]?.properties ?? {});
+  const by = names.find((name) => oneOf.every((schema) => wordOf(schema, name) !== undefined));
+  if (by === undefined) return undefined;
+  return { by, byValue: new Map(oneOf.map((schema) => [wordOf(schema, by)!, schema])) };
+}
+
 /** What a new entry of a list begins as. */
 export function emptyOf(schema: JsonSchema): unknown {
   if (schema.default !== undefined) return schema.default;
+  const variants = variantsOf(schema);
+  if (variants) {
+    const [word, first] = [...variants.byValue][0]!;
+    return { ...(emptyOf(first) as object), [variants.by]: word };
+  }
   const shape = shapeOf(schema);
   if (shape === 'object')
     return Object.fromEntries(

@@ -4,7 +4,8 @@ import type { FieldErrors } from '../field-errors.ts';
 import { Button } from '../parts/button.tsx';
 import { CheckField, SelectField, TextArea, TextField } from '../parts/field.tsx';
 
-import { emptyOf, isNullable, type JsonSchema, shapeOf } from './json-schema.ts';
+import { wordsOfName } from '../words.ts';
+import { emptyOf, isNullable, type JsonSchema, shapeOf, variantsOf } from './json-schema.ts';
 import { labelOf, sentenceOf } from './labels.ts';
 
 type Props = {
@@ -85,6 +86,7 @@ export function SchemaField(props: Props): JSX.Element {
         />
       );
     case 'object':
+    case 'variants':
       return <ObjectField {...props} />;
     case 'list':
       return <ListField {...props} />;
@@ -113,20 +115,13 @@ function ObjectField({ name, schema, value, onChange, path, errors }: Props): JS
       <legend>{labelOf(path, name)}</legend>
       {schema.description && <p class="hint">{sentenceOf(schema.description)}</p>}
       {own && <p class="field-error">{own}</p>}
-      {fields.map(([key, field]) => (
-        <SchemaField
-          key={key}
-          name={key}
-          schema={field}
-          value={given[key]}
-          path={`${path}.${key}`}
-          errors={errors}
-          onChange={(part) => {
-            const next = withField(given, key, part);
-            onChange(optional && Object.keys(next).length === 0 ? undefined : next);
-          }}
-        />
-      ))}
+      <EntryFields
+        schema={schema}
+        value={given}
+        path={path}
+        errors={errors}
+        onChange={(next) => onChange(optional && Object.keys(next).length === 0 ? undefined : next)}
+      />
     </fieldset>
   );
 }
@@ -145,17 +140,13 @@ function ListField({ name, schema, value, onChange, path, errors }: Props): JSX.
       {entries.map((entry, n) => (
         // Entries have no names of their own
         <div key={n} class="entry">
-          {Object.entries(items.properties ?? {}).map(([key, field]) => (
-            <SchemaField
-              key={key}
-              name={key}
-              schema={field}
-              value={asObject(entry)[key]}
-              path={`${path}.${n}.${key}`}
-              errors={errors}
-              onChange={(part) => change(entries.with(n, withField(entry, key, part)))}
-            />
-          ))}
+          <EntryFields
+            schema={items}
+            value={entry}
+            path={`${path}.${n}`}
+            errors={errors}
+            onChange={(next) => change(entries.with(n, next))}
+          />
           <Button
             kind="quiet"
             onClick={() => change(entries.toSpliced(n, 1))}
@@ -169,6 +160,44 @@ function ListField({ name, schema, value, onChange, path, errors }: Props): JSX.
         Add
       </Button>
     </fieldset>
+  );
+}
+
+type EntryProps = Omit<Props, 'name' | 'onChange'> & {
+  readonly onChange: (value: Record<string, unknown>) => void;
+};
+
+/** The fields of one object; where there are several kinds of it, the kind first. */
+function EntryFields({ schema, value, path, errors, onChange }: EntryProps): JSX.Element {
+  const given = asObject(value);
+  const variants = variantsOf(schema);
+  const kind = variants ? String(given[variants.by] ?? '') : undefined;
+  const own = variants && kind !== undefined ? variants.byValue.get(kind) : schema;
+  const fields = Object.entries(own?.properties ?? {}).filter(([key]) => key !== variants?.by);
+  return (
+    <>
+      {variants && kind !== undefined && (
+        <SelectField
+          label={wordsOfName(variants.by)}
+          value={kind}
+          options={[...variants.byValue.keys()].map((each) => ({ value: each, text: each }))}
+          onChange={(next) =>
+            onChange({ ...(emptyOf(variants.byValue.get(next) ?? {}) as object), [variants.by]: next })
+          }
+        />
+      )}
+      {fields.map(([key, field]) => (
+        <SchemaField
+          key={key}
+          name={key}
+          schema={field}
+          value={given[key]}
+          path={`${path}.${key}`}
+          errors={errors}
+          onChange={(part) => onChange(withField(given, key, part))}
+        />
+      ))}
+    </>
   );
 }
 
