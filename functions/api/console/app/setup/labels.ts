@@ -18,6 +18,7 @@ const labels: Readonly<Record<string, string>> = {
   catchUpPolicy: 'Policy while catching up',
   'resolver.source': 'Module',
   tablePolicies: 'Policies of single tables',
+  failedSlotHours: 'Keep the slot of a failed task (hours)',
   walRetention: 'WAL is kept',
   limits: 'Load on the source',
   'limits.full': 'Full copy',

@@ -38,7 +38,10 @@ const groups: readonly Group[] = [
       'deltaColumns',
     ],
   },
-  { title: 'Retries and WAL', fields: ['retryConnectionMinutes', 'retryOtherMinutes', 'walRetention'] },
+  {
+    title: 'Retries and WAL',
+    fields: ['retryConnectionMinutes', 'retryOtherMinutes', 'failedSlotHours', 'walRetention'],
+  },
   { title: 'Speed and limits', fields: ['limits', 'copyParallelism', 'chunkRows', 'synchronousCommit'] },
   { title: 'Alerts', fields: ['alerts'] },
 ];
