@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { requestOf } from '../../functions/api/console/app/setup/draft.ts';
+import { mirrorNotes } from '../../functions/api/console/app/setup/mirror.ts';
 import { startMonitor } from '../../infra/local/monitor.ts';
+import { openApiClient } from '../../shared/client/client.ts';
 import { type ConsolePage, openBrowser, openConsole } from '../support/browser.ts';
 import {
   checkAndStart,
@@ -121,7 +124,8 @@ async function connect(shown: ConsolePage, { a, b }: Sides): Promise<void> {
 }
 
 /** One schema but for one table; the reverse task is not decided silently. */
-async function choose({ page, look }: ConsolePage): Promise<void> {
+async function choose(shown: ConsolePage): Promise<void> {
+  const { page, look } = shown;
   await page.getByText('5 tables of 5 selected').waitFor();
   await page.getByLabel('Everything').uncheck();
   await page.getByLabel('All tables of the schema shop').check();
@@ -129,10 +133,25 @@ async function choose({ page, look }: ConsolePage): Promise<void> {
   await page.getByLabel('log_entry').uncheck();
   await page.getByLabel('Search the tables').fill('');
   await page.getByText('3 tables of 5 selected').waitFor();
+  await mapNames(shown);
   await page.getByRole('button', { name: 'Continue to the settings' }).click();
   await page.getByText('Choose what the reverse task does.').waitFor();
   await page.getByLabel('The same tables').check();
   await look('setup-objects');
+}
+
+/** A rule of names, and what it comes to; then it is taken back. */
+async function mapNames({ page, look }: ConsolePage): Promise<void> {
+  await page.getByText('Columns, names, conditions and steps').click();
+  const rules = page.getByRole('group', { name: 'Rules' });
+  await rules.getByRole('button', { name: 'Add' }).click();
+  await rules.getByLabel('Level').selectOption('table');
+  await rules.getByLabel('Prefix').fill('old_');
+  await page.getByText('Preview of the names on the destination').click();
+  await page.getByRole('row', { name: 'shop.orders shop.old_orders' }).waitFor();
+  await look('setup-names');
+  await rules.getByRole('button', { name: 'Remove' }).click();
+  await page.getByText('Preview of the names on the destination').click();
 }
 
 /** A wrong number is refused by the API, and its message stands at the input. */
@@ -296,3 +315,49 @@ async function removePair({ page, look }: ConsolePage, pair: string): Promise<vo
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Pairs' }).click();
   await page.getByText('There is no pair yet').waitFor();
 }
+
+test('what mirrors a task with other names on the destination leads exactly back', async () => {
+  await using a = await openDatabase('a', { schema });
+  await using b = await openDatabase('b');
+  const { apiUrl, env } = platform.platform;
+  const api = openApiClient({ url: apiUrl, token: env['PGTWIN_API_TOKENS']!.split(':')[2]! });
+  const sides = { a: { url: a.url, tls: 'disable' as const }, b: { url: b.url, tls: 'disable' as const } };
+  const { id } = await api.createPair({ name: 'mapped', sides });
+  const objects = {
+    include: [
+      { schema: 'shop', table: 'customer' },
+      { schema: 'shop', table: 'orders' },
+    ],
+    columns: [{ schema: 'shop', table: 'customer', exclude: ['city'] }],
+    mapping: {
+      rules: [{ level: 'table', prefix: 'old_' }],
+      names: [{ schema: 'shop', table: 'orders', column: 'total', to: 'sum' }],
+    },
+    etl: [],
+  };
+  expect(mirrorNotes(objects)).toEqual([expect.stringMatching(/Names are led exactly back/)]);
+  const draft = {
+    forward: { objects },
+    reverse: { objects },
+    reverseObjects: 'same',
+    sameSettings: true,
+  } as const;
+  const request = await requestOf(api, id, draft);
+  expect(request.reverse?.objects).toMatchObject({
+    include: [
+      { schema: 'shop', table: 'old_customer' },
+      { schema: 'shop', table: 'old_orders' },
+    ],
+    columns: [
+      { schema: 'shop', table: 'old_customer', include: ['id', 'name'] },
+      { schema: 'shop', table: 'old_orders', include: ['id', 'customer', 'sum'] },
+    ],
+  });
+  await api.configureBoth(id, request);
+  const reports = await api.precheckBoth(id, { ignoreAlerts: true });
+  for (const direction of ['forward', 'reverse'] as const) {
+    const open = reports[direction]?.items.filter(({ status }) => status !== 'passed') ?? [];
+    expect(open.map(({ item, cause }) => `${item}: ${cause}`)).toEqual([]);
+  }
+  await api.deletePair(id);
+});

@@ -9,6 +9,7 @@ import type {
 import type { PairView } from '../../../../../shared/client/contract.ts';
 import { asPgtwinError } from '../../../../../shared/errors/pgtwin-error.ts';
 import type { Direction } from '../../../../../shared/task/schema.ts';
+import { mirrorOf } from './mirror.ts';
 import { everything, type Selection } from './selection.ts';
 
 /** A task's configuration as it is being written; the API knows what its fields are. */
@@ -81,24 +82,32 @@ function draftOf(forward: Config | undefined, reverse: Config | undefined): Draf
   };
 }
 
-/** The reverse task's configuration that the draft stands for. */
-export function reverseOf({ forward, reverse, reverseObjects, sameSettings }: Draft): Config {
-  const settings = sameSettings ? forward : reverse;
-  return { ...settings, objects: reverseObjects === 'own' ? reverse.objects : forward.objects };
-}
+/** The settings of the reverse task, whatever its tables. */
+export const reverseSettings = ({ forward, reverse, sameSettings }: Draft): Config =>
+  sameSettings ? forward : reverse;
 
-/** The request that a draft is. */
-export function requestOf(draft: Draft): ConfigureBoth {
+/** The request that a draft is. What leads back from mapped names is asked of the API. */
+export async function requestOf(api: ApiClient, pair: string, draft: Draft): Promise<ConfigureBoth> {
+  const { reverseObjects, reverse } = draft;
   // The API checks what it is.
   const forward = draft.forward as Configure;
-  if (draft.reverseObjects === 'later' || draft.reverseObjects === undefined) return { forward };
-  return { forward, reverse: { ...(reverseOf(draft) as Configure), autoStart: true } };
+  if (reverseObjects === 'later' || reverseObjects === undefined) return { forward };
+  const objects =
+    reverseObjects === 'own' ? reverse.objects : await mirrorOf(api, pair, draft.forward.objects);
+  return {
+    forward,
+    reverse: {
+      ...(reverseSettings(draft) as Configure),
+      objects: objects as Configure['objects'],
+      autoStart: true,
+    },
+  };
 }
 
 /** Stores a draft as the configuration of its tasks. Throws with fields as `forward.…` and `reverse.…`. */
 export async function saveDraft(api: ApiClient, pair: string, scope: Scope, draft: Draft): Promise<void> {
   if (scope === 'both') {
-    await api.configureBoth(pair, requestOf(draft));
+    await api.configureBoth(pair, await requestOf(api, pair, draft));
     return;
   }
   await api.configureTask(pair, 'reverse', draft.reverse as Configure);
@@ -111,16 +120,17 @@ export async function previewDraft(
   scope: Scope,
   draft: Draft,
 ): Promise<{ tables: Preview; request: ActionPreview }> {
-  const alone = { operation: 'configureTask', id, direction: 'reverse' as const, body: draft.reverse };
-  const both = { operation: 'configurePair', id, body: requestOf(draft) };
+  const both: ConfigureBoth =
+    scope === 'both'
+      ? await requestOf(api, id, draft)
+      : { forward: draft.forward as Configure, reverse: draft.reverse as Configure };
   const [tables, request] = await Promise.all([
-    api.preview(
-      id,
+    api.preview(id, both),
+    api.previewAction(
       scope === 'both'
-        ? requestOf(draft)
-        : { forward: draft.forward as Configure, reverse: draft.reverse as Configure },
+        ? { operation: 'configurePair', id, body: both }
+        : { operation: 'configureTask', id, direction: 'reverse', body: draft.reverse },
     ),
-    api.previewAction(scope === 'both' ? both : alone),
   ]);
   return { tables, request };
 }

@@ -10,6 +10,8 @@ import { Failure, Loading, Notice } from '../parts/notice.tsx';
 import { go } from '../route.ts';
 import { type ReverseObjects, refusals, type StepProps, setDraft } from './draft.ts';
 import { schemaNamed } from './json-schema.ts';
+import { mirrorNotes } from './mirror.ts';
+import { NamesPreview } from './names-preview.tsx';
 import { ObjectFields } from './object-fields.tsx';
 import { Picker } from './picker.tsx';
 import type { Selection } from './selection.ts';
@@ -60,6 +62,7 @@ export function ObjectsStep({ pair, draft, scope }: StepProps): JSX.Element {
             errors={errors.under('forward')}
             onChange={setForward}
           />
+          <NamesPreview pair={pair.id} selection={draft.forward.objects} />
         </section>
       )}
       <section class="card" aria-labelledby="reverse-objects">
@@ -71,6 +74,13 @@ export function ObjectsStep({ pair, draft, scope }: StepProps): JSX.Element {
             onChange={(reverseObjects) => set({ reverseObjects })}
           />
         )}
+        {scope === 'both' &&
+          draft.reverseObjects === 'same' &&
+          mirrorNotes(draft.forward.objects).map((note) => (
+            <p key={note} class="muted">
+              {note}
+            </p>
+          ))}
         {(scope === 'reverse' || draft.reverseObjects === 'own') && (
           <>
             <Picker

@@ -10,7 +10,7 @@ import { Failure, Loading, Notice } from '../parts/notice.tsx';
 import { go, href } from '../route.ts';
 import { api, newKey } from '../session.ts';
 import { counted, nameOfTask, placeOf, wayOf } from '../words.ts';
-import { type Config, directionsOf, previewDraft, reverseOf, type StepProps } from './draft.ts';
+import { type Config, directionsOf, previewDraft, reverseSettings, type StepProps } from './draft.ts';
 
 const SHOWN = 50;
 
@@ -47,7 +47,7 @@ export function StartStep({ pair, draft, scope }: StepProps): JSX.Element {
                     ? draft.forward
                     : scope === 'reverse'
                       ? draft.reverse
-                      : reverseOf(draft)
+                      : reverseSettings(draft)
                 }
                 preview={value.tables}
               />
