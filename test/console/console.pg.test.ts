@@ -58,7 +58,12 @@ test('the whole procedure in a browser, a conflict that stops a task, until the 
   await choose(shown);
   await toSettings(shown);
   await settings(shown);
-  await checkAndStart(shown, { look, task: 'Reverse task', mend: () => mendKeys(shown, a) });
+  await checkAndStart(shown, {
+    look,
+    task: 'Reverse task',
+    request: /^POST .*[/]configure/,
+    mend: () => mendKeys(shown, a),
+  });
   await seeRunning(shown, ['Forward task', 'Reverse task']);
   const pair = pairOf(shown);
 

@@ -54,13 +54,21 @@ export async function toSettings({ page }: ConsolePage): Promise<void> {
   await page.getByRole('heading', { name: 'Settings', level: 1 }).waitFor();
 }
 
+type Started = Looks & {
+  /** One that the precheck looks at. */
+  readonly task: TaskName;
+  /** What the request begins with that is shown before the start. */
+  readonly request: RegExp;
+  /** Done with what the precheck shows, before it must be ready. */
+  readonly mend?: () => Promise<void>;
+};
+
 /**
- * Saves, checks, ignores what may be ignored, looks at the request, and starts. Ends on the pair's page. `task` is one
- * that the precheck looks at.
+ * Saves, checks, ignores what may be ignored, looks at the request, and starts. Ends on the pair's page.
  */
 export async function checkAndStart(
   { page }: ConsolePage,
-  { look, task, mend }: Looks & { readonly task: TaskName; readonly mend?: () => Promise<void> },
+  { look, task, request, mend }: Started,
 ): Promise<void> {
   await page.getByRole('button', { name: 'Save and check' }).click();
   await page.getByRole('heading', { name: 'Precheck', level: 1 }).waitFor();
@@ -76,6 +84,7 @@ export async function checkAndStart(
   await on.click();
   await page.getByRole('heading', { name: 'Review and start', level: 1 }).waitFor();
   await page.getByRole('heading', { name: 'The request' }).waitFor();
+  await page.getByText(request).waitFor();
   await look?.('setup-start');
   const start = page.getByRole('button', { name: 'Start…' });
   await until('the start to be offered', () => start.isEnabled());

@@ -101,12 +101,12 @@ async function byConsole({ apiUrl, token, urls, passwords }: Place): Promise<str
   await seeBothConnected(shown);
   await page.getByLabel('Not now').check();
   await toSettings(shown);
-  await checkAndStart(shown, { task: 'Forward task' });
+  await checkAndStart(shown, { task: 'Forward task', request: /^POST .*[/]configure/ });
   await seeRunning(shown, ['Forward task']);
   await page.getByRole('link', { name: 'Set up the reverse task' }).click();
   await page.getByRole('heading', { name: 'Choose the objects', level: 1 }).waitFor();
   await toSettings(shown);
-  await checkAndStart(shown, { task: 'Reverse task' });
+  await checkAndStart(shown, { task: 'Reverse task', request: /^PUT .*[/]tasks[/]reverse/ });
   await seeRunning(shown, ['Forward task', 'Reverse task']);
   shown.assertClean();
   return pairOf(shown);

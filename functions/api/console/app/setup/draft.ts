@@ -29,8 +29,14 @@ export type Draft = {
 
 /** Which tasks the setup is for: both, or the reverse one beside a forward task that runs. */
 export type Scope = 'both' | 'reverse';
-export const scopeOf = ({ tasks }: PairView): Scope =>
-  tasks.forward.allowedActions.includes('configure') ? 'both' : 'reverse';
+export const scopeOf = ({ tasks }: PairView): Scope => (tasks.forward.generation === 0 ? 'both' : 'reverse');
+
+/** True if there is nothing to set up any more: a task that was started keeps its configuration. */
+export function isSetUp({ tasks }: PairView): boolean {
+  const { forward, reverse } = tasks;
+  if (forward.generation === 0) return forward.state === 'Released';
+  return reverse.generation > 0 || reverse.state === 'Released';
+}
 
 /** What every step gets. */
 export type StepProps = {

@@ -12,7 +12,10 @@ const SHOWN = 100;
 export function NamesPreview({ pair, selection }: { pair: string; selection: Selection }): JSX.Element {
   const [asked, setAsked] = useState<Selection>();
   return (
-    <details onToggle={(event) => setAsked(event.currentTarget.open ? selection : undefined)}>
+    <details
+      class="setting-group"
+      onToggle={(event) => setAsked(event.currentTarget.open ? selection : undefined)}
+    >
       <summary>Preview of the names on the destination</summary>
       {asked && (
         <>

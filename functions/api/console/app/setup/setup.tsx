@@ -6,7 +6,7 @@ import { Page } from '../parts/page.tsx';
 import { href } from '../route.ts';
 import { api } from '../session.ts';
 import { ConnectStep } from './connect.tsx';
-import { drafts, openDraft, type StepProps, scopeOf } from './draft.ts';
+import { drafts, isSetUp, openDraft, type StepProps, scopeOf } from './draft.ts';
 import { ObjectsStep } from './objects.tsx';
 import { PrecheckStep } from './precheck.tsx';
 import { SettingsStep } from './settings.tsx';
@@ -40,10 +40,7 @@ export function SetupPage({ id, step }: { id: string; step: string | undefined }
   }, [known, draft]);
   const chosen = steps.find((name) => name === step) ?? 'connect';
   const Content = contents[chosen];
-  const closed =
-    pair &&
-    !pair.tasks.forward.allowedActions.includes('configure') &&
-    !pair.tasks.reverse.allowedActions.includes('configure');
+  const closed = pair && isSetUp(pair);
   return (
     <Page
       key={chosen}
