@@ -14,6 +14,8 @@ export type ApiDeps = {
   readonly now: () => Date;
   /** How long a database may take to answer a login. Default 5 s. */
   readonly connectTimeoutMs?: number;
+  /** Most tables in one task. Default 5,000. */
+  readonly mostTables?: number;
   /** Folder of the built console; without it there is none. */
   readonly consoleFolder?: string;
 };

@@ -18,6 +18,7 @@ export async function depsFromEnvironment(): Promise<{ deps: ApiDeps; environmen
     ...{ secrets, now },
     repository: new Repository(openTable(environment.PGTWIN_TABLE), now),
     tokens: parseTokens(text),
+    mostTables: environment.PGTWIN_MOST_TABLES,
     principals: parsePrincipals(environment.PGTWIN_API_PRINCIPALS),
     // The build puts the console beside the bundle, which this file is then part of.
     consoleFolder: environment.PGTWIN_CONSOLE ?? fileURLToPath(new URL('./console', import.meta.url)),

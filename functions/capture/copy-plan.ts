@@ -4,6 +4,7 @@ import { relationOf } from '../../shared/copy/work.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
 import { choosesColumns } from '../../shared/task/columns.ts';
+import type { FullLimits } from '../../shared/task/load-limits.ts';
 import { mappingOf } from '../../shared/task/mapping.ts';
 import type { PreparedTable, TaskConfig } from '../../shared/task/schema.ts';
 import { keyOfTable } from '../../shared/task/selection.ts';
@@ -31,6 +32,7 @@ export async function planCopy(options: {
   readonly generation: number;
   readonly tables: readonly PreparedTable[];
   readonly config: TaskConfig;
+  readonly limits?: FullLimits | undefined;
   readonly primaryKeys: ReadonlyMap<string, readonly string[]>;
 }): Promise<CopyTable[]> {
   const { source, destination, tables, config } = options;
@@ -66,8 +68,7 @@ export async function planCopy(options: {
       table: target,
       relation,
       chunks: planChunks(heaps.get(keyOfTable(table)) ?? [], {
-        rows: config.chunkRows,
-        bytes: CHUNK_BYTES,
+        ...chunkSizeOf(config, options.limits),
         chunks: MOST_CHUNKS,
       }),
       where: filterOf(config.objects, table),
@@ -99,6 +100,21 @@ export async function planCopy(options: {
       format: binary ? 'binary' : 'text',
     };
   });
+}
+
+/** At a limited pace a chunk still ends well before its function would be ended. */
+const CHUNK_SECONDS = 60;
+
+export function chunkSizeOf(
+  { chunkRows, copyParallelism }: Pick<TaskConfig, 'chunkRows' | 'copyParallelism'>,
+  limits: FullLimits | undefined,
+): { rows: number; bytes: number } {
+  const within = (limit: number | null | undefined) =>
+    limit ? Math.max(1, Math.ceil((limit / copyParallelism) * CHUNK_SECONDS)) : Number.POSITIVE_INFINITY;
+  return {
+    rows: Math.min(chunkRows, within(limits?.rowsPerSecond)),
+    bytes: Math.min(CHUNK_BYTES, within(limits?.bytesPerSecond)),
+  };
 }
 
 /** A table whose rows are merged needs its key before; the others get it when their rows are there. */

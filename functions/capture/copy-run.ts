@@ -100,12 +100,12 @@ export class CopyRun {
 
   async #send(lanes: number[]): Promise<void> {
     const now = this.#o.clock.now().getTime();
-    const bodies: string[] = [];
+    const units: Unit[] = [];
     for (const unit of this.#outstanding) {
       if (now - unit.sentAt < RESEND_MS) continue;
       unit.sentAt = now;
       this.#o.log.warn('work sent again', { task: this.#o.task, chunks: unit.items.length });
-      bodies.push(this.#bodyOf(unit));
+      units.push(unit);
     }
     for (;;) {
       const lane = lanes.indexOf(Math.min(...lanes));
@@ -116,14 +116,17 @@ export class CopyRun {
       Object.assign(unit, { lane, sentAt: now });
       this.#outstanding.push(unit);
       for (const item of unit.items) this.#unitOf.set(ledgerKey(relationOf(item.table), item.chunk), unit);
-      bodies.push(this.#bodyOf(unit));
+      units.push(unit);
     }
+    const busy = lanes.filter((outstanding) => outstanding > 0).length;
+    const bodies = units.map((unit) => this.#bodyOf(unit, busy));
     if (bodies.length > 0) await this.#o.queue.sendWork(this.#o.queueUrl, bodies);
   }
 
-  #bodyOf({ items, lane }: Unit): string {
+  #bodyOf({ items, lane }: Unit, lanes: number): string {
     const { task, generation, attempt, snapshot } = this.#o;
-    const message: CopyMessage = { v: 1, task, generation, attempt, snapshot, lane, items: [...items] };
+    const at = { v: 1 as const, task, generation, attempt, snapshot };
+    const message: CopyMessage = { ...at, lane, lanes, items: [...items] };
     return JSON.stringify(message);
   }
 

@@ -270,7 +270,10 @@ async function copyTables(
   // From here on nothing of former attempts can commit: what is there now is all that they left.
   const attempt = await beginAttempt(destination, key);
   await clearFailures(table, task.id);
-  const planned = await planCopy({ ...key, source, destination, tables, config, primaryKeys: keys });
+  const planned = await planCopy({
+    ...{ ...key, source, destination, tables, config, primaryKeys: keys },
+    limits: task.limits?.full,
+  });
   const { first, tables: plan } = keysFirst(planned);
   for (const sql of first) await destination.query(sql);
   log.info('copy starts', {

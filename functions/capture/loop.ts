@@ -56,6 +56,7 @@ export class Stream {
       queueUrl: options.queueUrl,
       clock: options.clock,
       log: options.log,
+      pace: options.pace,
       signal: this.#ended.signal,
       sent: (header, bytes) => this.#sent(header, bytes),
       failed: (error) => this.#fail(error),
@@ -129,17 +130,22 @@ export class Stream {
     if (this.#ended.signal.aborted || this.#deaf) return;
     switch (this.#reader.take(b, start, end)) {
       case took.kept:
-        if (this.#outbox.hasParts || this.#reader.records.length >= limits.sealBytes) this.#seal();
+        if (this.#outbox.hasParts || this.#isFull()) this.#seal();
         break;
       case took.partFull:
         if (this.#reader.transactions > 0) this.#sealComplete();
         if (this.#reader.records.length >= limits.partBytes)
-          this.#reader.cutPart((records) => this.#outbox.addPart(this.#o, records));
+          this.#reader.cutPart((records, rows) => this.#outbox.addPart(this.#o, records, rows));
         this.#holdBack();
         break;
       default:
     }
     if (this.#draining && !this.#reader.inTransaction) this.#stopReading();
+  }
+
+  #isFull(): boolean {
+    const { records, changes } = this.#reader;
+    return records.length >= limits.sealBytes || this.#o.pace?.isEnough(changes, records.length) === true;
   }
 
   /** The socket is read empty: while the reader or a send is behind fill the message, else it leaves now. */

@@ -3,17 +3,21 @@ import { limits } from '../../shared/stream/limits.ts';
 import { compress, formatMessage, type MessageHeader, type Part } from '../../shared/stream/message.ts';
 import type { Position } from '../../shared/stream/position.ts';
 import type { BlobStore, Clock, Queue } from '../../shared/task/ports.ts';
+import type { SendPace } from './send-pace.ts';
 
 /** What leaves, in order: stored parts of an open transaction, and messages. */
-type Job =
+type Job = { readonly rows: number; readonly bytes: number } & (
   | { readonly kind: 'part'; readonly key: string; readonly packed: Buffer }
-  | { readonly kind: 'message'; readonly header: MessageHeader; readonly packed: Buffer | undefined };
+  | { readonly kind: 'message'; readonly header: MessageHeader; readonly packed: Buffer | undefined }
+);
 
 export type OutboxOptions = {
   readonly queue: Queue;
   readonly blobs: BlobStore;
   readonly queueUrl: string;
   readonly clock: Clock;
+  /** Limits of the load; absent: none. */
+  readonly pace?: Pick<SendPace, 'admit'> | undefined;
   readonly log: Log;
   /** Ends with the epoch: nothing is sent any more, what waits is dropped and sent anew from the slot. */
   readonly signal: AbortSignal;
@@ -37,6 +41,8 @@ export class Outbox {
   #busy = false;
   #parts: Part[] = [];
   #partNumber = 0;
+  /** Rows of the open transaction that have been counted with its parts. */
+  #partRows = 0;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -48,11 +54,16 @@ export class Outbox {
   }
 
   /** Stores a part of an open transaction; the message that ends it names all of them. */
-  addPart(header: Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'>, records: Buffer): void {
+  addPart(
+    header: Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'>,
+    records: Buffer,
+    rows: number,
+  ): void {
     const packed = compress(records);
     const key = this.#key(header);
     this.#parts.push({ key, bytes: packed.length });
-    this.#push({ kind: 'part', key, packed });
+    this.#partRows += rows;
+    this.#push({ kind: 'part', key, packed, rows, bytes: records.length });
   }
 
   get hasParts(): boolean {
@@ -63,16 +74,18 @@ export class Outbox {
   addMessage(header: Omit<MessageHeader, 'parts' | 'bytes'>, records: Buffer): MessageHeader {
     const packed = compress(records);
     const whole = { ...header, bytes: records.length };
+    const load = { rows: Math.max(0, header.changes - this.#partRows), bytes: records.length };
+    this.#partRows = 0;
     if (this.#parts.length === 0 && packed.length <= limits.inlineBytes) {
-      this.#push({ kind: 'message', header: whole, packed });
+      this.#push({ kind: 'message', header: whole, packed, ...load });
       return whole;
     }
     const key = this.#key(header);
     const parts = [...this.#parts, { key, bytes: packed.length }];
     this.#parts = [];
-    this.#push({ kind: 'part', key, packed });
+    this.#push({ kind: 'part', key, packed, ...load });
     const named = { ...whole, parts };
-    this.#push({ kind: 'message', header: named, packed: undefined });
+    this.#push({ kind: 'message', header: named, packed: undefined, rows: 0, bytes: 0 });
     return named;
   }
 
@@ -87,10 +100,12 @@ export class Outbox {
   }
 
   async #run(): Promise<void> {
-    const { signal, sent } = this.#options;
+    const { signal, sent, pace } = this.#options;
     this.#busy = true;
     try {
       for (let job = this.#jobs[0]; job && !signal.aborted; job = this.#jobs[0]) {
+        await pace?.admit(job.rows, job.bytes, signal);
+        if (signal.aborted) return;
         const bytes = await this.#deliver(job);
         if (signal.aborted) return;
         this.#jobs.shift();

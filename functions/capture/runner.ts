@@ -33,7 +33,7 @@ import { initialize } from './initialize.ts';
 import type { Lease } from './lease.ts';
 import { backoffMs } from './outbox.ts';
 import { leftoversError, releaseTask } from './release.ts';
-
+import { SendPace } from './send-pace.ts';
 import { StatusReporter } from './status.ts';
 import { Streaming, type StreamProgress } from './streaming.ts';
 
@@ -72,12 +72,14 @@ export class TaskRunner {
   /** Interruptions so far. */
   #retries = 0;
   readonly #done = new AbortController();
+  readonly #pace: SendPace;
 
   constructor(deps: CaptureDeps, lease: Lease, stop: AbortSignal) {
     this.#deps = deps;
     this.#lease = lease;
     this.#id = lease.taskId;
     this.#log = deps.log.with({ task: lease.taskId });
+    this.#pace = new SendPace(deps.clock);
     this.#stop = AbortSignal.any([stop, lease.lost]);
   }
 
@@ -133,6 +135,7 @@ export class TaskRunner {
   async #work(task: Task, initializing: boolean): Promise<void> {
     const loaded = await this.#load(task);
     const { config } = loaded;
+    this.#pace.set(task.limits?.incremental);
     const status = new StatusReporter({ ...this.#deps, task: this.#id, log: this.#log });
     status.retries = this.#retries;
     let copyEnd: bigint | undefined;
@@ -204,6 +207,7 @@ export class TaskRunner {
       lease: this.#lease,
       log: this.#log,
       isAwaited: () => finishing !== undefined && !finishing.isOver,
+      pace: this.#pace,
       onProgress: async (seen) => {
         await this.#streamMoved(seen);
         // Not in Retrying: there nothing is ever finished.
@@ -255,6 +259,7 @@ export class TaskRunner {
       const task = await repository.getTask(this.#id).catch(() => undefined);
       if (!task || stop.aborted) continue;
       this.#noteRetrying(task.state === 'Retrying');
+      this.#pace.set(task.limits?.incremental);
       const wanted = task.state === 'Initializing' || task.state === 'Running' || task.state === 'Retrying';
       if (task.state !== 'Pausing') pausingSince = undefined;
       if (wanted) continue;

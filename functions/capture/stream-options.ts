@@ -4,6 +4,7 @@ import type { Position } from '../../shared/stream/position.ts';
 import type { BlobStore, Clock, Queue } from '../../shared/task/ports.ts';
 import type { Confirmable } from './confirm.ts';
 import type { ProgressReading } from './progress-row.ts';
+import type { SendPace } from './send-pace.ts';
 import type { SeenState } from './stream-reader.ts';
 
 export type StreamOptions = {
@@ -23,6 +24,8 @@ export type StreamOptions = {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** Limits of the load; absent: none. */
+  readonly pace?: SendPace | undefined;
   /** What this side had seen of the other at the position that is confirmed to the slot. */
   readonly seen: SeenState;
   /** Nothing up to here is sent: the watermark at the start, or what the queue had taken. */

@@ -45,6 +45,8 @@ export class StreamReader {
   #begun = false;
   #skipped = 0;
   #changes = 0;
+  /** Of the open transaction's changes those that left in parts. */
+  #changesCut = 0;
   #heartbeat = false;
   #progressChanges = '';
 
@@ -68,6 +70,11 @@ export class StreamReader {
   /** Kept, complete transactions in the buffer. */
   get transactions(): number {
     return this.#span?.transactions ?? 0;
+  }
+
+  /** Changes of the kept, complete transactions in the buffer. */
+  get changes(): number {
+    return this.#span?.changes ?? 0;
   }
 
   /** Takes one pgoutput message and says what the caller may have to do. */
@@ -104,8 +111,9 @@ export class StreamReader {
   }
 
   /** The records of the open transaction so far, as one part of it; what follows goes into an empty buffer. */
-  cutPart(take: (records: Buffer) => void): void {
-    take(this.records.view());
+  cutPart(take: (records: Buffer, changes: number) => void): void {
+    take(this.records.view(), this.#changes - this.#changesCut);
+    this.#changesCut = this.#changes;
     // Parts are decoded one behind the other, so relations stay defined.
     this.records.clear();
     this.transactionStart = 0;
@@ -153,6 +161,7 @@ export class StreamReader {
     this.#heartbeat = false;
     this.#skipped = 0;
     this.#changes = 0;
+    this.#changesCut = 0;
     this.#skip = endOfTransaction(commitLsn) <= this.#skipUpTo;
     // The time that goes out is the hybrid one: a write after another, by way of either side, is never older.
     this.#begin.writeBigInt64BE(pgMicros(this.#seen.timeOf(unixMicros(time))), 9);

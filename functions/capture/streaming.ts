@@ -14,6 +14,7 @@ import { Stream } from './loop.ts';
 import { backoffMs } from './outbox.ts';
 import { type ProgressReading, readProgress } from './progress-row.ts';
 import { SeenTracker } from './seen-state.ts';
+import type { SendPace } from './send-pace.ts';
 import { identifySystem } from './slot.ts';
 import { endFormerSender } from './source.ts';
 import type { StreamFigures } from './stream-options.ts';
@@ -30,6 +31,7 @@ export type StreamingOptions = {
   readonly delivery: Delivery;
   readonly clock: Clock;
   readonly log: Log;
+  readonly pace?: SendPace | undefined;
   readonly isAwaited: () => boolean;
   /** Told of every reading of the watermark, one call at a time. */
   readonly onProgress: (seen: StreamProgress) => Promise<void>;

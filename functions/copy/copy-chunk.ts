@@ -12,11 +12,19 @@ import {
 import type { EtlPlan } from '../../shared/etl/plan.ts';
 import { ident, literal, qualified } from '../../shared/postgres/ident.ts';
 import { conditionSql } from '../../shared/task/where.ts';
+import { type CopyPace, pacedStream } from './paced.ts';
 import type { CopySession } from './session.ts';
 
 const TEMPORARY = qualified('pg_temp', 'pgtwin_copy');
 /** Rows go through in pieces of this size: memory does not grow with the chunk. */
 const BUFFER_BYTES = 256 * 1024;
+
+/** What changes rows on their way, how fast they may go, and when to stop. */
+export type CopyHow = {
+  readonly etl?: EtlPlan | undefined;
+  readonly pace: CopyPace;
+  readonly signal: AbortSignal;
+};
 
 /**
  * Copies one chunk in one transaction on each side, rows as bytes and never all in memory. False, and nothing
@@ -26,8 +34,9 @@ export async function copyChunk(
   session: CopySession,
   message: CopyMessage,
   item: CopyItem,
-  { etl, signal }: { readonly etl?: EtlPlan | undefined; readonly signal: AbortSignal },
+  how: CopyHow,
 ): Promise<boolean> {
+  const { pace, signal } = how;
   const { source, destination } = session;
   const { task, generation, attempt, lane } = message;
   const chunk = {
@@ -38,18 +47,24 @@ export async function copyChunk(
   };
   await destination.query('begin');
   // The chunk's row comes before the origin is set, so that the other capture sees it.
-  if (!(await claimChunk(destination, { ...chunk, attempt, lane }))) {
+  // The lane is this chunk's: its time begins.
+  const begin = () => pace.begin();
+  if (!(await claimChunk(destination, { ...chunk, attempt, lane }, begin))) {
     await destination.query('rollback');
     return false;
   }
+  pace.spend({ queries: 1 });
   await source.query(
     /* sql */ `begin isolation level repeatable read read only; set transaction snapshot ${literal(message.snapshot)}`,
   );
   const marked = session.origins && (await setOrigin(session, laneOrigin(task, lane)));
-  const rows = await transfer(session, item, etl, signal);
+  const rows = await transfer(session, item, how);
   // An origin marks the rows only; the session keeps it beyond the transaction otherwise.
   if (marked) await destination.query(/* sql */ `select pg_replication_origin_session_reset()`);
   await noteRows(destination, { ...chunk, rows });
+  // Before the commit, which lets the lane's next chunk begin, perhaps elsewhere: it shall not owe what this one took.
+  await pace.settle(signal);
+  signal.throwIfAborted();
   await destination.query('commit');
   await source.query('rollback');
   return true;
@@ -73,8 +88,7 @@ async function setOrigin({ destination }: CopySession, name: string): Promise<bo
 async function transfer(
   session: CopySession,
   item: CopyItem,
-  etl: EtlPlan | undefined,
-  signal: AbortSignal,
+  { etl, pace, signal }: CopyHow,
 ): Promise<number> {
   const { source, destination } = session;
   const table = qualified(item.table.schema, item.table.name);
@@ -91,8 +105,11 @@ async function transfer(
   const writer = destination.query(
     copyFrom(/* sql */ `copy ${into} from stdin ${format}`, { highWaterMark: BUFFER_BYTES }),
   );
-  if (etl) await pipeline(reader, rewriteCopyText(etl.run), writer, { signal });
-  else await pipeline(reader, writer, { signal });
+  const stages = [
+    ...(pace.isLimited ? [pacedStream(pace, item.format, signal)] : []),
+    ...(etl ? [rewriteCopyText(etl.run)] : []),
+  ];
+  await pipeline([reader, ...stages, writer], { signal });
   if (item.merge) {
     const target = item.key ? ` (${item.key.map(ident).join(', ')})` : '';
     await destination.query(

@@ -11,6 +11,7 @@ import type { Repository } from '../../shared/task/repository.ts';
 import { destinationOf, sourceOf, type Task } from '../../shared/task/schema.ts';
 import { etlOf } from '../../shared/task/table-etl.ts';
 import { copyChunk } from './copy-chunk.ts';
+import { openPace } from './paced.ts';
 import { type CopySession, openSession } from './session.ts';
 
 /** One record of the work queue; `receives` counts deliveries, this one included. */
@@ -66,6 +67,7 @@ async function runMessage(
   const destination = await targetOf(pair.sides[destinationOf(task.direction)], deps.secrets);
   const open = deps.open ?? openSession;
 
+  const { pace, close } = openPace(deps.repository, task, message.lanes);
   let session: CopySession | undefined;
   const cut = (): void => session?.destroy();
   signal.addEventListener('abort', cut);
@@ -76,7 +78,7 @@ async function runMessage(
       try {
         const started = performance.now();
         const etl = await etlFor(deps, task, item);
-        const copied = await copyChunk(session, message, item, { etl, signal });
+        const copied = await copyChunk(session, message, item, { etl, pace, signal });
         const ms = Math.round(performance.now() - started);
         const what = { table: relationOf(item.table), chunk: item.chunk, merge: item.merge, ms };
         log.debug?.(copied ? 'chunk copied' : 'chunk was done', what);
@@ -104,6 +106,7 @@ async function runMessage(
       change = {};
     }
   } finally {
+    close();
     signal.removeEventListener('abort', cut);
     await session?.close();
   }

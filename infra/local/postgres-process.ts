@@ -94,10 +94,10 @@ function watch(pid: number, disposable: readonly string[]): ChildProcess {
   return watchdog;
 }
 
-/** The eighth line of postmaster.pid is the server's state (src/include/utils/pidfile.h). */
+/** The eighth line of postmaster.pid is the server's state (src/include/utils/pidfile.h); a standby stays one. */
 function isReady(dataDir: string, pid: number): boolean {
   const lines = pidFileLines(dataDir);
-  return lines[0] === String(pid) && lines[7]?.trim() === 'ready';
+  return lines[0] === String(pid) && ['ready', 'standby'].includes(lines[7]?.trim() ?? '');
 }
 
 function pidFileLines(dataDir: string): string[] {

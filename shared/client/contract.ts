@@ -106,6 +106,7 @@ export const precheckBody = z
     ignoreAlerts: z.boolean().default(false).describe('ignore every alert that may be ignored'),
     ignore: z.array(z.string().max(64)).max(64).default([]).describe('items to ignore, by name'),
     items: z.array(z.string().max(64)).min(1).max(64).optional().describe('run only these again'),
+    onlyOpen: z.boolean().default(false).describe('run again only what had not passed'),
   })
   .openapi('RunPrecheck', { example: { ignoreAlerts: true } });
 export const ignoreBody = z

@@ -50,6 +50,12 @@ export const environment = z.object({
     .string()
     .optional()
     .describe('ARN of the SNS topic that alerts go to where a task names none'),
+  PGTWIN_MOST_TABLES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(5000)
+    .describe('most tables that the precheck allows in one task'),
   PGTWIN_HOST: z
     .string()
     .min(1)

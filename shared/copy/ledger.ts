@@ -68,9 +68,12 @@ const claimSql = /* sql */ `
 export async function claimChunk(
   client: Queryable,
   chunk: LedgerKey & { relation: string; chunk: number; attempt: number; lane: number },
+  /** Called when the lane is this chunk's. */
+  onLane: () => void = () => {},
 ): Promise<boolean> {
   const { task, generation, relation } = chunk;
   await client.query(/* sql */ `select pg_advisory_xact_lock(${lane})`, [task, chunk.lane]);
+  onLane();
   await client.query(/* sql */ `select pg_advisory_xact_lock_shared(${fence})`, [task]);
   const done = await client.query(claimSql, [task, generation, relation, chunk.chunk, chunk.attempt]);
   return done.rowCount === 1;

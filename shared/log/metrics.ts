@@ -44,8 +44,6 @@ const counters = {
   BytesSent: 'Bytes',
   MessagesSent: 'Count',
   Retries: 'Count',
-  RowsCopied: 'Count',
-  BytesCopied: 'Bytes',
 } as const satisfies Record<string, Unit>;
 export type Counter = keyof typeof counters;
 export type Counted = Readonly<Partial<Record<Counter, number>>>;

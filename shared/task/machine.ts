@@ -19,6 +19,7 @@ export type TaskInput =
   | 'error'
   | 'recovered'
   | 'give-up'
+  | 'slot-dropped'
   | 'retry'
   | 'restart'
   | 'release'
@@ -59,7 +60,8 @@ export const moves: Readonly<Record<TaskState, Readonly<Partial<Record<TaskInput
   },
   Pausing: { paused: 'Paused', 'give-up': 'Failed', release: 'Releasing' },
   Paused: { resume: 'return', restart: 'Initializing', release: 'Releasing' },
-  Failed: { retry: 'return', restart: 'Initializing', release: 'Releasing' },
+  // The deadline of its slot is over: it can not go on any more, only begin anew.
+  Failed: { retry: 'return', restart: 'Initializing', 'slot-dropped': 'Failed', release: 'Releasing' },
   Finished: { restart: 'Initializing', release: 'Releasing' },
   Releasing: { released: 'Released', release: 'Releasing' },
   Released: {},

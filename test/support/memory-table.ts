@@ -6,9 +6,12 @@ import type { Item, Table } from '../../shared/task/table.ts';
 export type MemoryTable = Table & {
   /** Everything stored, as `pk sk`, sorted; without what tells of past requests, which stays. */
   keys(): string[];
+  /** The largest item so far in bytes, as DynamoDB counts them, roughly: it takes 400 KB. */
+  readonly largestBytes: number;
 };
 
 export function openMemoryTable(): MemoryTable {
+  let largestBytes = 0;
   const partitions = new Map<string, Map<string, string>>();
   const read = (text: string | undefined): Item | undefined =>
     text === undefined ? undefined : (JSON.parse(text) as Item);
@@ -22,7 +25,9 @@ export function openMemoryTable(): MemoryTable {
       const stored = read(partition.get(item.sk));
       if (expected === 'absent' && stored) return false;
       if (typeof expected === 'number' && stored?.version !== expected) return false;
-      partition.set(item.sk, JSON.stringify(item));
+      const text = JSON.stringify(item);
+      largestBytes = Math.max(largestBytes, Buffer.byteLength(text));
+      partition.set(item.sk, text);
       partitions.set(item.pk, partition);
       return true;
     },
@@ -35,6 +40,9 @@ export function openMemoryTable(): MemoryTable {
     },
     async remove(pk, sk) {
       partitions.get(pk)?.delete(sk);
+    },
+    get largestBytes() {
+      return largestBytes;
     },
     keys: () =>
       [...partitions]

@@ -1,6 +1,6 @@
 import type { PrecheckLimits } from '../../functions/api/precheck/check.ts';
 import { findingsOf, reportOf } from '../../functions/api/precheck/report.ts';
-import { runPrecheck } from '../../functions/api/precheck/run.ts';
+import { type PrecheckRequest, runPrecheck } from '../../functions/api/precheck/run.ts';
 import type { PrecheckReport } from '../../shared/client/precheck-report.ts';
 import type { Target } from '../../shared/postgres/connect.ts';
 import {
@@ -23,13 +23,15 @@ export type PrecheckSetting = {
   readonly opposite?: { readonly config?: object; readonly state?: TaskState };
   readonly limits?: Partial<PrecheckLimits>;
   readonly items?: readonly string[];
+  readonly tls?: Target['tls'];
+  readonly prepared?: PrecheckRequest['prepared'];
 };
 
 const everything = { objects: { include: [{ schema: 'public', table: '*' }] } };
 
-export const targetOfDatabase = (database: TestDatabase): Target => ({
+export const targetOfDatabase = (database: TestDatabase, tls: Target['tls'] = 'disable'): Target => ({
   ...{ host: database.server.host, port: database.server.port, database: database.name },
-  ...{ user: database.user, password: database.password, tls: 'disable' },
+  ...{ user: database.user, password: database.password, tls },
 });
 
 const taskOf = (direction: Direction, state: TaskState): Task => ({
@@ -64,7 +66,8 @@ export async function precheck(setting: PrecheckSetting): Promise<PrecheckReport
       task: taskOf(other, opposite.state ?? 'Running'),
       config: taskConfig.parse({ ...everything, ...opposite.config }),
     },
-    targetOf: async (side) => targetOfDatabase(side === 'a' ? a : b),
+    targetOf: async (side) => targetOfDatabase(side === 'a' ? a : b, side === 'a' ? setting.tls : 'disable'),
+    prepared: setting.prepared,
     connectTimeoutMs: 3000,
     ...(limits ? { limits } : {}),
     items,

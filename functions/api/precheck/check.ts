@@ -30,6 +30,8 @@ export type PrecheckContext = {
   readonly opposite?: { readonly task: Task; readonly config: TaskConfig };
   readonly source: CheckedDatabase;
   readonly destination: CheckedDatabase;
+  /** The server that the task's slot was made on, if it has been made. */
+  readonly prepared?: { readonly systemId: string; readonly timeline: number } | undefined;
   readonly limits: PrecheckLimits;
   /** Selected tables, with their keys, in order of name. */
   readonly tables: readonly ReplicaKeys[];

@@ -21,6 +21,7 @@ export const checks: readonly Check[] = [
   server.tls,
   server.serverVersion,
   server.writable,
+  server.serverIdentity,
   server.serverTime,
   server.walLevel,
   server.replicationSlots,

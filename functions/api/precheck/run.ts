@@ -34,6 +34,7 @@ export type PrecheckRequest = {
   readonly opposite: { readonly task: Task; readonly config: TaskConfig } | undefined;
   readonly targetOf: (side: 'a' | 'b') => Promise<Target>;
   readonly connectTimeoutMs: number;
+  readonly prepared?: PrecheckContext['prepared'];
   readonly limits?: Partial<PrecheckLimits>;
   /** Only these items; all if left out. */
   readonly items?: readonly string[] | undefined;
@@ -143,6 +144,7 @@ async function readContext(
   return {
     ...{ pair, task, config, source, destination, tables, expected, listed: here },
     ...(opposite ? { opposite } : {}),
+    prepared: request.prepared,
     limits: { ...defaultLimits, ...request.limits },
     there,
     onDestination: new Map(

@@ -1,6 +1,7 @@
 import type { IgnoredItem, PrecheckReport } from '../../../shared/client/precheck-report.ts';
 import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
 import { targetOf } from '../../../shared/task/ports.ts';
+import { readPrepared } from '../../../shared/task/prepared.ts';
 import { oppositeTask, type Pair, type Task } from '../../../shared/task/schema.ts';
 import { type ApiDeps, connectTimeoutOf } from '../deps.ts';
 import { itemNames } from './checks.ts';
@@ -18,6 +19,8 @@ export type PrecheckOrder = {
   readonly ignore?: readonly string[];
   readonly ignoreAlerts?: boolean;
   readonly items?: readonly string[] | undefined;
+  /** Only what had not passed the last time. */
+  readonly onlyOpen?: boolean;
 };
 
 /**
@@ -37,6 +40,7 @@ export async function runTaskPrecheck(deps: ApiDeps, order: PrecheckOrder): Prom
     const other = await repository.getTask(oppositeTask(task.id));
     const old = await getReport(repository.table, task.id);
     const before = old?.configVersion === moved.configVersion ? old : undefined;
+    const again = before && (order.items ?? (order.onlyOpen ? openOf(before) : undefined));
     const { findings, tables } = await runPrecheck({
       ...{ pair, task: moved, config: await repository.getConfig(moved) },
       opposite:
@@ -45,9 +49,11 @@ export async function runTaskPrecheck(deps: ApiDeps, order: PrecheckOrder): Prom
           : undefined,
       targetOf: (side) => targetOf(pair.sides[side], deps.secrets),
       connectTimeoutMs: connectTimeoutOf(deps),
-      items: before ? order.items : undefined,
+      limits: deps.mostTables === undefined ? {} : { mostTables: deps.mostTables },
+      prepared: await readPrepared(repository.table, task.id),
+      items: again,
     });
-    const all = before && order.items ? merged(findingsOf(before), findings) : findings;
+    const all = before && again ? merged(findingsOf(before), findings) : findings;
     const report = reportOf({
       at: deps.now().toISOString(),
       milliseconds: Math.round(performance.now() - start),
@@ -106,6 +112,10 @@ async function conclude(
   });
   return stored;
 }
+
+/** Also what is ignored: it may have gone meanwhile. */
+const openOf = (report: PrecheckReport): string[] =>
+  report.items.filter(({ status }) => status !== 'passed').map(({ item }) => item);
 
 function assertConfigured(task: Task): void {
   if (task.configVersion === 0)

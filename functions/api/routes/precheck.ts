@@ -199,5 +199,6 @@ export function addPrecheckRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void
 const givenOf = (given: Partial<z.infer<typeof precheckBody>>) => ({
   ignore: given.ignore ?? [],
   ignoreAlerts: given.ignoreAlerts ?? false,
+  onlyOpen: given.onlyOpen ?? false,
   ...(given.items ? { items: given.items } : {}),
 });

@@ -64,6 +64,34 @@ export const writable: Check = {
   },
 };
 
+const timelineSql = /* sql */ `select timeline_id::int as timeline from pg_control_checkpoint()`;
+
+export const serverIdentity: Check = {
+  item: 'server-identity',
+  title: 'The servers are those that the slots were made on',
+  run: async ({ source, destination, prepared }) => {
+    const read = async (of: typeof source) => ({
+      systemId: of.server.systemId,
+      timeline: (await of.rows<{ timeline: number }>(timelineSql))[0]!.timeline,
+    });
+    const [here, there] = await Promise.all([read(source), read(destination)]);
+    const details = [
+      `source: system ${here.systemId}, timeline ${here.timeline}`,
+      `destination: system ${there.systemId}, timeline ${there.timeline}`,
+    ];
+    if (!prepared) return passed('There is no slot yet.', details);
+    if (prepared.systemId === here.systemId && prepared.timeline === here.timeline)
+      return passed('The source is the server that the slot was made on.', details);
+    return failed('The source is another server, or another timeline, than the slot was made on.', {
+      details: [
+        ...details,
+        `the slot: system ${prepared.systemId}, timeline ${prepared.timeline}`,
+        'Positions of two servers do not compare: release the task, and make the pair anew.',
+      ],
+    });
+  },
+};
+
 export const serverTime: Check = {
   item: 'server-time',
   title: 'Clocks of both servers',
