@@ -2,7 +2,7 @@ import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { ident } from '../../shared/postgres/ident.ts';
 import { type Relation, valueAt } from '../../shared/postgres/pgoutput.ts';
 import type { DecodedChanges } from '../../shared/stream/decode.ts';
-import { conditionSql } from '../../shared/task/where.ts';
+import { conditionSql } from '../../shared/task/condition-sql.ts';
 import { refsOf } from './net-change.ts';
 import type { Filter, Shape } from './objects.ts';
 import type { Session } from './session.ts';

@@ -1,8 +1,8 @@
 import type { Queryable } from '../../shared/postgres/connect.ts';
 import { ident, literal, qualified } from '../../shared/postgres/ident.ts';
 import { controlPublicationName, publicationName } from '../../shared/postgres/names.ts';
+import { conditionSql } from '../../shared/task/condition-sql.ts';
 import { oppositeTask, type PreparedTable, type TableName } from '../../shared/task/schema.ts';
-import { conditionSql } from '../../shared/task/where.ts';
 
 /**
  * A table of a publication; `of` restricts rows to those of one task (tables of schema pgtwin only), `columns` says

@@ -11,7 +11,7 @@ import {
 } from '../../shared/copy/work.ts';
 import type { EtlPlan } from '../../shared/etl/plan.ts';
 import { ident, literal, qualified } from '../../shared/postgres/ident.ts';
-import { conditionSql } from '../../shared/task/where.ts';
+import { conditionSql } from '../../shared/task/condition-sql.ts';
 import { type CopyPace, pacedStream } from './paced.ts';
 import type { CopySession } from './session.ts';
 

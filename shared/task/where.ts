@@ -3,6 +3,7 @@ import { PgtwinError } from '../errors/pgtwin-error.ts';
 import type { Queryable } from '../postgres/connect.ts';
 import { ident, qualified } from '../postgres/ident.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
+import { conditionSql } from './condition-sql.ts';
 import type { TableName } from './schema.ts';
 
 export type Condition = {
@@ -83,9 +84,6 @@ function walk(value: unknown, visit: (kind: string, node: Record<string, unknown
     }
   }
 }
-
-/** A condition as it stands in a statement: a comment at its end must not reach further. */
-export const conditionSql = (where: string): string => `(\n${where}\n)`;
 
 /**
  * Lets the source's server judge a condition: an index over it takes boolean expressions of one row only, with nothing
