@@ -28,7 +28,7 @@ import { DeferredUniques, lockUnchecked, withConstraints } from './deferrable.ts
 import { type ChoiceOf, type ExactChange, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
 import { keyString, type NetRow, type NetTable, netChanges, refsOf, withKeyOf } from './net-change.ts';
 import type { ShapeOf } from './objects.ts';
-import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf } from './plan.ts';
+import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf, untouchedSql } from './plan.ts';
 import { advanceProgress, type Progress } from './progress.ts';
 import { cleanControls, cleaningIsDue, writeControls } from './record.ts';
 import { NeedsExact } from './row-sets.ts';
@@ -342,22 +342,30 @@ export class BatchWriter {
   async #runSet(s: SetStatement, guard: readonly string[]): Promise<NetRow[]> {
     const { client } = this.#session;
     const guarded = guard.length > 0;
-    const text = sqlOf(s, guarded);
+    // Where some rows were in conflict lately more may be.
+    const tells = guarded && s.op === 'update' && inConflict.has(s.table);
+    const text = tells ? untouchedSql(s) : sqlOf(s, guarded);
     const result = await withConstraints(this.#session, s.table, () =>
       client.query({
         name: nameOf(text),
         text,
-        values: [...s.parameters, ...guard],
+        values: [...s.parameters, ...guard, ...(tells ? [s.rows.length] : [])],
         rowMode: 'array',
         types: { getTypeParser: () => (value: string) => value },
       }),
     );
     this.#deferred?.addSet(s);
+    const numbers = (result.rows as unknown as string[][]).map(([n]) => Number(n));
+    if (tells) {
+      if (numbers.length === 0) inConflict.delete(s.table);
+      return numbers.map((n) => s.rows[n - 1]!);
+    }
     if (result.rowCount === s.rows.length) return [];
     if (s.op === 'delete') {
-      const gone = new Set((result.rows as unknown as string[][]).map(([n]) => Number(n)));
+      const gone = new Set(numbers);
       return s.rows.filter((_, i) => !gone.has(i + 1));
     }
+    if (s.op === 'update') inConflict.add(s.table);
     const found = await client.query<{ n: number }>(leftoverSql(s), [...s.parameters]);
     const rows = found.rows.map(({ n }) => s.rows[n - 1]!);
     if (rows.length !== s.rows.length - (result.rowCount ?? 0)) throw new NeedsExact();
@@ -451,6 +459,9 @@ export class BatchWriter {
     return table;
   }
 }
+
+/** Tables with rows that an UPDATE has not touched lately. */
+const inConflict = new WeakSet<ApplyTable>();
 
 /** The position of a change of a transaction. */
 const positionIn = (t: DecodedTransaction, index: number): string =>
