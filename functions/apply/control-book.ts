@@ -115,6 +115,7 @@ export class ControlBook {
   pull(table: ApplyTable, key: Key, met: readonly Key[]): void {
     const id = idOf(table, key);
     const known = this.#pullOf(table, key);
+    if (known?.open.skipped) return;
     if (known) {
       this.#pulls.set(id, { ...known, open: { ...known.open, skipped: true } });
       if (known.write) known.write.skipped = true;
