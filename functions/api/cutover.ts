@@ -18,8 +18,8 @@ import {
 } from '../../shared/task/schema.ts';
 import { keyOfTable } from '../../shared/task/selection.ts';
 import { havePassed, readMarks } from '../../shared/verify/positions.ts';
+import { readTwins } from '../../shared/verify/start.ts';
 import { type ApiDeps, connectTimeoutOf } from './deps.ts';
-import { readTwins } from './verifications.ts';
 
 /** So long both streams may take to bring over what was written before the call. */
 const PATIENCE_MS = 10_000;

@@ -5,90 +5,17 @@ import type {
   VerificationView,
 } from '../../shared/client/verify-contract.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import { readPrepared } from '../../shared/task/prepared.ts';
-import type { Repository } from '../../shared/task/repository.ts';
-import { directions, type Pair, type Task, taskIdOf } from '../../shared/task/schema.ts';
-import {
-  freshProgress,
-  noCounts,
-  type RepairOrder,
-  type Verification,
-  type VerifyCounts,
-  type VerifyOptions,
-} from '../../shared/verify/model.ts';
-import { newRunId, PAGE_KEYS, type StoredRun, VerificationStore } from '../../shared/verify/store.ts';
-import { chosenTwins, type TwinName, twinNames } from '../../shared/verify/twin.ts';
+import type { Pair } from '../../shared/task/schema.ts';
+import type { RepairOrder, Verification, VerifyCounts } from '../../shared/verify/model.ts';
+import { noteRun } from '../../shared/verify/start.ts';
+import { PAGE_KEYS, type StoredRun, VerificationStore } from '../../shared/verify/store.ts';
+import type { TwinName } from '../../shared/verify/twin.ts';
 import type { ApiDeps } from './deps.ts';
 import { assertMatches } from './if-match.ts';
 
-/** Runs of a pair that are kept. */
-const KEPT = 10;
 const TRIES = 10;
 
 const storeOf = ({ repository }: ApiDeps): VerificationStore => new VerificationStore(repository.table);
-
-type Started = { readonly forward: Task; readonly reverse: Task; readonly twins: readonly TwinName[] };
-
-/** Both tasks and the tables that they have, as prepared. */
-export async function readTwins(repository: Repository, pairId: string): Promise<Started> {
-  const [forward, reverse] = await Promise.all(
-    directions.map((direction) => repository.getTask(taskIdOf(pairId, direction))),
-  );
-  const tablesOf = async (task: Task) => {
-    if (task.generation === 0 || task.state === 'Released') return undefined;
-    const [config, prepared] = await Promise.all([
-      repository.getConfig(task),
-      readPrepared(repository.table, task.id),
-    ]);
-    return prepared && { config, list: prepared.list };
-  };
-  const [there, back] = await Promise.all([tablesOf(forward!), tablesOf(reverse!)]);
-  return { forward: forward!, reverse: reverse!, twins: twinNames(there, back) };
-}
-
-/** Starts a verification; the monitor does the work. Throws `action-not-allowed` while the tasks do not run. */
-export async function startVerification(
-  deps: ApiDeps,
-  pair: Pair,
-  options: VerifyOptions,
-  actor: string,
-): Promise<StoredRun> {
-  const { forward, reverse, twins } = await readTwins(deps.repository, pair.id);
-  for (const task of [forward, reverse])
-    if (task.generation > 0 && task.state !== 'Running' && task.state !== 'Finished')
-      throw new PgtwinError('action-not-allowed', {
-        detail: `A verification needs tasks that run: the ${task.direction} task is ${task.state}.`,
-      });
-  if (forward.generation === 0)
-    throw new PgtwinError('action-not-allowed', { detail: 'The forward task has not been started yet.' });
-  const chosen = chosenTwins(twins, options.tables);
-  if (chosen.length === 0)
-    throw new PgtwinError('invalid-request', {
-      field: 'tables',
-      detail: 'tables: no table of the tasks has such a name.',
-    });
-  const at = deps.now().toISOString();
-  const run: Verification = {
-    ...{ v: 1, id: newRunId(deps.now()), pairId: pair.id, status: 'verifying', options, by: actor },
-    ...{
-      startedAt: at,
-      updatedAt: at,
-      leaseUntil: at,
-      tables: chosen.length,
-      tablesDone: 0,
-      tablesFailed: 0,
-    },
-    counts: noCounts,
-    generations: { forward: forward.generation, reverse: reverse.generation },
-    progress: freshProgress(0),
-  };
-  const store = storeOf(deps);
-  await store.start(run);
-  await store.forgetOld(pair.id, KEPT);
-  const what = `verification ${run.id} (${options.mode}) was asked for, ${run.tables} tables`;
-  await note(deps, run, what + (options.repair ? `, side ${options.repair} wins` : ''), actor);
-  return store.get(pair.id, run.id);
-}
 
 type Asked = { readonly actor: string; readonly match: string | undefined };
 
@@ -106,7 +33,7 @@ export const cancelVerification = (
     stored.run = { ...stored.run, status: 'cancelled', finishedAt: at, updatedAt: at };
     if (!(await store.save(stored))) return false;
     await store.ended(pair.id);
-    await note(deps, stored.run, `verification ${id} was cancelled`, actor);
+    await noteRun(deps.repository, stored.run, `verification ${id} was cancelled`, actor);
     return true;
   });
 
@@ -137,7 +64,12 @@ export const repairVerification = (
       repair: { order, by: actor, askedAt: at, after: null, repaired: 0, refused: 0 },
     };
     if (!(await store.reopen(stored))) return false;
-    await note(deps, run, `repair of verification ${id} was asked for, side ${order.winner} wins`, actor);
+    await noteRun(
+      deps.repository,
+      run,
+      `repair of verification ${id} was asked for, side ${order.winner} wins`,
+      actor,
+    );
     return true;
   });
 
@@ -155,17 +87,6 @@ async function change(
   }
   throw new PgtwinError('conflict-of-versions', { detail: `Verification ${id} is changed by many at once.` });
 }
-
-const note = async (
-  { repository }: ApiDeps,
-  run: Verification,
-  cause: string,
-  actor: string,
-): Promise<void> => {
-  for (const direction of directions)
-    if (run.generations[direction] > 0)
-      await repository.note(taskIdOf(run.pairId, direction), { input: 'verification', cause, actor });
-};
 
 export const readVerification = (deps: ApiDeps, pair: Pair, id: string): Promise<StoredRun> =>
   storeOf(deps).get(pair.id, id);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { VerificationView } from '../../shared/client/verify-contract.ts';
 import { openDatabase, type TestDatabase } from '../support/database.ts';
 import { procedures, ways } from '../support/procedure.ts';
 import { isOwn, openStack, type TestStack } from '../support/stack.ts';
@@ -43,6 +44,8 @@ test('the life of a pair: copy, writes on both sides, pause, logs, release', asy
   // The large transaction did not fit into a message.
   expect((await stack.parts(`${pair}_f`)).length).toBeGreaterThan(1);
 
+  await verifyAndRepair(twin);
+
   const writers = [openWriter(a, [1, 2]), openWriter(b, [3, 4])];
   await twin.act('forward', 'pause');
   await twin.reach('forward', 'Paused');
@@ -86,6 +89,32 @@ async function writeOnBothSides({ a, b }: Twin): Promise<void> {
     insert into wide select g, (select string_agg(md5(random()::text || part), '') from generate_series(1, 6) part where g > 0)
     from generate_series(1, 60000) g`);
   await b.query('insert into counter values (100, 7)');
+}
+
+/** A difference that no stream knows of: the monitor's function finds it, and makes b's row a's. */
+async function verifyAndRepair({ a, b, pair }: Twin): Promise<void> {
+  await b.superuserRows(/* sql */ `
+    begin;
+    update pgtwin.apply_progress set applied_at = now() where task = '${pair}_f';
+    update item set note = 'rosebud?' where id = 77;
+    commit`);
+  const path = `/v1/pairs/${pair}/verifications`;
+  const { id } = await stack.call<VerificationView>('POST', path, { repair: 'a' });
+  const run = await until('the verification to end', async (saw) => {
+    await stack.invokeMonitor(['verification']);
+    const read = await stack.call<VerificationView>('GET', `${path}/${id}`);
+    saw(read);
+    return read.status === 'finished' && read;
+  });
+  expect(run).toMatchObject({
+    tablesDone: 4,
+    counts: { different: 1, missingOnA: 0 },
+    repair: { repaired: 1 },
+  });
+  expect(run.counts.rowsOnA).toBeGreaterThan(64_000);
+  expect(await b.rows('select note from item where id = 77')).toEqual(
+    await a.rows('select note from item where id = 77'),
+  );
 }
 
 /** Every line that the functions wrote is JSON, theirs name the task, and none holds what must stay secret. */

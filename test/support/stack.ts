@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { CloudWatchLogsClient, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import { DynamoDBClient, paginateScan } from '@aws-sdk/client-dynamodb';
-import { LambdaClient, paginateListEventSourceMappings } from '@aws-sdk/client-lambda';
+import { InvokeCommand, LambdaClient, paginateListEventSourceMappings } from '@aws-sdk/client-lambda';
 import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { paginateListSecrets, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { paginateListQueues, SQSClient } from '@aws-sdk/client-sqs';
@@ -31,6 +31,8 @@ export type TestStack = AsyncDisposable & {
   startCapture(): void;
   /** As if its container was lost. */
   killCapture(): Promise<void>;
+  /** Runs duties of the monitor's function now, as its schedule would within a minute. */
+  invokeMonitor(duties: readonly string[]): Promise<void>;
   /** What the captures have printed so far. */
   readonly captureLines: readonly string[];
   /** All that a function has written to its log group, line by line. */
@@ -78,6 +80,7 @@ export async function openStack(context: Readonly<Record<string, string>> = {}):
     table: deployed.outputs['TableName'] ?? '',
     bucket: deployed.outputs['BucketName'] ?? '',
     apply: deployed.outputs['ApplyFunctionName'] ?? '',
+    monitor: deployed.outputs['MonitorFunctionName'] ?? '',
   };
   const logLines = (name: string) => readLogs(clients.logs, `/aws/lambda/${prefix}-${name}`);
   const kept = opened.move();
@@ -111,6 +114,11 @@ export async function openStack(context: Readonly<Record<string, string>> = {}):
       const end = () => child.kill('SIGKILL');
       process.once('exit', end);
       child.once('exit', () => process.off('exit', end));
+    },
+    async invokeMonitor(duties) {
+      const Payload = JSON.stringify({ duties });
+      const answer = await clients.lambda.send(new InvokeCommand({ FunctionName: names.monitor, Payload }));
+      if (answer.FunctionError) throw new Error(Buffer.from(answer.Payload ?? []).toString());
     },
     logLines,
     async lastWords() {

@@ -15,6 +15,7 @@ import {
 } from '../../../shared/client/verify-contract.ts';
 import { verifyExamples as examples } from '../../../shared/client/verify-examples.ts';
 import { directions, type Pair, taskIdOf } from '../../../shared/task/schema.ts';
+import { startRun } from '../../../shared/verify/start.ts';
 import type { StoredRun } from '../../../shared/verify/store.ts';
 import { cutOver } from '../cutover.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
@@ -26,7 +27,6 @@ import {
   listVerifications,
   readVerification,
   repairVerification,
-  startVerification,
   viewRun,
 } from '../verifications.ts';
 import { etagOfPair } from '../views.ts';
@@ -151,7 +151,7 @@ export function addVerificationRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): 
   app.openapi(start, async (c) => {
     const pair = await pairFor(c, deps, c.req.valid('param').id);
     const options = startVerificationBody.parse(c.req.valid('json') ?? {});
-    return c.json(answer(c, await startVerification(deps, pair, options, c.get('actor'))), 202);
+    return c.json(answer(c, await startRun(deps, pair.id, options, c.get('actor'))), 202);
   });
 
   app.openapi(list, async (c) => {

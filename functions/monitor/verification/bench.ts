@@ -4,9 +4,8 @@ import { readTwinTable, type TwinTable } from '../../../shared/verify/tables.ts'
 import type { PairContext } from './context.ts';
 import type { Clients } from './reader.ts';
 
-const POLL_MS = 15;
-/** The streams are that far behind: let the work rest and look again later. */
-const PATIENCE_MS = 5_000;
+/** First so soon, then ever slower: streams that are behind are not to be asked all the time. */
+const POLL_MS = { first: 10, last: 250 };
 
 export type Timing = {
   readonly now: () => number;
@@ -47,13 +46,12 @@ export class Bench {
     return readMarks(this.clients, this.context.pair.id, this.context.streaming);
   }
 
-  /** Waits until all that was on its way at the marks has arrived. False: not yet. */
+  /** Waits until all that was on its way at the marks has arrived. False: not in the time that there is. */
   async arrived(marks: Marks): Promise<boolean> {
-    const until = Math.min(this.time.deadline, this.time.now() + PATIENCE_MS);
-    for (;;) {
+    for (let pollMs = POLL_MS.first; ; pollMs = Math.min(POLL_MS.last, pollMs * 1.5)) {
       if (await havePassed(this.clients, this.context.pair.id, marks)) return true;
-      if (this.time.now() >= until) return false;
-      await this.time.sleep(POLL_MS);
+      if (this.timeIsUp) return false;
+      await this.time.sleep(pollMs);
     }
   }
 }

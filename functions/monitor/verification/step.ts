@@ -2,8 +2,8 @@ import { asPgtwinError, PgtwinError } from '../../../shared/errors/pgtwin-error.
 import type { Log } from '../../../shared/log/log.ts';
 import { type SecretStore, targetOf } from '../../../shared/task/ports.ts';
 import type { Repository } from '../../../shared/task/repository.ts';
-import { directions, taskIdOf } from '../../../shared/task/schema.ts';
 import type { Verification } from '../../../shared/verify/model.ts';
+import { noteRun } from '../../../shared/verify/start.ts';
 import type { StoredRun, VerificationStore } from '../../../shared/verify/store.ts';
 import { Bench, type Timing } from './bench.ts';
 import { readContext } from './context.ts';
@@ -121,11 +121,7 @@ async function note(repository: Repository, run: Verification): Promise<void> {
   const cause =
     `Verification ${run.id} ${status}: ${differing} differing rows` +
     (repair ? `; repaired ${repair.repaired}, not ${repair.refused}` : '');
-  for (const direction of directions)
-    if (run.generations[direction] > 0)
-      await repository
-        .note(taskIdOf(run.pairId, direction), { input: 'verification', cause, actor: 'monitor' })
-        .catch(() => {});
+  await noteRun(repository, run, cause, 'monitor').catch(() => {});
 }
 
 /** The pair went while it was verified; or the run is just being made. */

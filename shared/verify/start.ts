@@ -1,0 +1,86 @@
+import { PgtwinError } from '../errors/pgtwin-error.ts';
+import { readPrepared } from '../task/prepared.ts';
+import type { Repository } from '../task/repository.ts';
+import { directions, type Task, taskIdOf } from '../task/schema.ts';
+import { freshProgress, noCounts, type Verification, type VerifyOptions } from './model.ts';
+import { newRunId, type StoredRun, VerificationStore } from './store.ts';
+import { chosenTwins, type TwinName, twinNames } from './twin.ts';
+
+/** Runs of a pair that are kept. */
+const KEPT = 10;
+
+type Started = { readonly forward: Task; readonly reverse: Task; readonly twins: readonly TwinName[] };
+
+/** Both tasks and the tables that they have, as prepared. */
+export async function readTwins(repository: Repository, pairId: string): Promise<Started> {
+  const [forward, reverse] = await Promise.all(
+    directions.map((direction) => repository.getTask(taskIdOf(pairId, direction))),
+  );
+  const tablesOf = async (task: Task) => {
+    if (task.generation === 0 || task.state === 'Released') return undefined;
+    const [config, prepared] = await Promise.all([
+      repository.getConfig(task),
+      readPrepared(repository.table, task.id),
+    ]);
+    return prepared && { config, list: prepared.list };
+  };
+  const [there, back] = await Promise.all([tablesOf(forward!), tablesOf(reverse!)]);
+  return { forward: forward!, reverse: reverse!, twins: twinNames(there, back) };
+}
+
+/** Stores a new run, for the monitor to work on. Throws `action-not-allowed` while the tasks do not run. */
+export async function startRun(
+  { repository, now }: { readonly repository: Repository; readonly now: () => Date },
+  pairId: string,
+  options: VerifyOptions,
+  actor: string,
+): Promise<StoredRun> {
+  const { forward, reverse, twins } = await readTwins(repository, pairId);
+  for (const task of [forward, reverse])
+    if (task.generation > 0 && task.state !== 'Running' && task.state !== 'Finished')
+      throw new PgtwinError('action-not-allowed', {
+        detail: `A verification needs tasks that run: the ${task.direction} task is ${task.state}.`,
+      });
+  if (forward.generation === 0)
+    throw new PgtwinError('action-not-allowed', { detail: 'The forward task has not been started yet.' });
+  const chosen = chosenTwins(twins, options.tables);
+  if (chosen.length === 0)
+    throw new PgtwinError('invalid-request', {
+      field: 'tables',
+      detail: 'tables: no table of the tasks has such a name.',
+    });
+  const at = now().toISOString();
+  const run: Verification = {
+    ...{ v: 1, id: newRunId(now()), pairId, status: 'verifying', options, by: actor },
+    ...{
+      startedAt: at,
+      updatedAt: at,
+      leaseUntil: at,
+      tables: chosen.length,
+      tablesDone: 0,
+      tablesFailed: 0,
+    },
+    counts: noCounts,
+    generations: { forward: forward.generation, reverse: reverse.generation },
+    progress: freshProgress(0),
+  };
+  const store = new VerificationStore(repository.table);
+  await store.start(run);
+  await store.forgetOld(pairId, KEPT);
+  const what = `verification ${run.id} (${options.mode}) was asked for, ${run.tables} tables`;
+  const cause = what + (options.repair ? `, side ${options.repair} wins` : '');
+  await noteRun(repository, run, cause, actor);
+  return store.get(pairId, run.id);
+}
+
+/** What becomes of a run, as an event of the tasks that it looks at. */
+export async function noteRun(
+  repository: Repository,
+  run: Verification,
+  cause: string,
+  actor: string,
+): Promise<void> {
+  for (const direction of directions)
+    if (run.generations[direction] > 0)
+      await repository.note(taskIdOf(run.pairId, direction), { input: 'verification', cause, actor });
+}
