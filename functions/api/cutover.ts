@@ -156,10 +156,10 @@ async function planMoves(clients: Clients, tables: readonly Names[], source: Sid
       [...new Set(tables.map((names) => names[side].schema))],
     );
   const [here, there] = await Promise.all([stateOf(source), stateOf(destination)]);
-  const known = new Map(there.map((each) => [keyOfTable(each), each]));
+  const twinOf = twinFinder(tables, source, there);
   const moves: Moved[] = [];
   for (const from of here) {
-    const to = known.get(keyOfTable(from));
+    const to = twinOf(from);
     const last = from.called ? from.last : null;
     const name = { schema: from.schema, name: from.name, source: last };
     if (!to) {
@@ -169,9 +169,34 @@ async function planMoves(clients: Clients, tables: readonly Names[], source: Sid
     const [inSource, inDestination, missed] = await furthestOf(clients, source, from, to);
     const move = moveOf(to, [last === null ? null : BigInt(last), inSource, inDestination]);
     const note = [move.note, missed].filter(Boolean).join(' ');
-    moves.push({ ...name, old: move.old, new: move.new, sql: move.sql, ...(note ? { note } : {}) });
+    moves.push({ ...move, source: last, ...(note ? { note } : {}) });
   }
   return moves;
+}
+
+/** The destination's sequence for one of the source: the one that fills the same column, whatever its name; else by name. */
+function twinFinder(
+  tables: readonly Names[],
+  source: Side,
+  there: readonly SequenceState[],
+): (from: SequenceState) => SequenceState | undefined {
+  const destination: Side = source === 'a' ? 'b' : 'a';
+  const tableThere = new Map(
+    tables.map((names) => [keyOfTable(names[source]), keyOfTable(names[destination])]),
+  );
+  const byName = new Map(there.map((each) => [keyOfTable(each), each]));
+  const byColumn = new Map(
+    there.flatMap((each) =>
+      each.columns.map((filled) => [`${keyOfTable(filled)}\0${filled.column}`, each] as const),
+    ),
+  );
+  return (from) => {
+    for (const filled of from.columns) {
+      const found = byColumn.get(`${tableThere.get(keyOfTable(filled))}\0${filled.column}`);
+      if (found) return found;
+    }
+    return byName.get(keyOfTable(from));
+  };
 }
 
 /** The furthest values of its columns on both sides; what can't be read in time is said. */

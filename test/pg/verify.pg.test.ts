@@ -1,8 +1,16 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { run } from '../../functions/cli/run.ts';
+import { workOn } from '../../functions/monitor/verification/step.ts';
 import { startMonitor } from '../../infra/local/monitor.ts';
+import { openSecretStore } from '../../shared/aws/secret.ts';
+import { openTable } from '../../shared/aws/table.ts';
 import type { DifferencePage, TableReportPage } from '../../shared/client/verify-client.ts';
 import type { CutoverReport, VerificationView } from '../../shared/client/verify-contract.ts';
+import { openLog } from '../../shared/log/log.ts';
+import { Repository } from '../../shared/task/repository.ts';
+import type { Table } from '../../shared/task/table.ts';
+import { VerificationStore } from '../../shared/verify/store.ts';
 import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
 import { until } from '../support/wait.ts';
 
@@ -10,13 +18,15 @@ let on: TestPlatform;
 let monitor: ReturnType<typeof startMonitor>;
 beforeAll(async () => {
   on = await openPlatform();
-  monitor = startMonitor({
+  monitor = openMonitor();
+});
+const openMonitor = () =>
+  startMonitor({
     env: on.platform.env,
     onLine: (line) => {
       if (process.env['PGTWIN_TEST_LOG']) process.stderr.write(`${line}\n`);
     },
   });
-});
 afterAll(async () => {
   await monitor?.stop();
   await on?.[Symbol.asyncDispose]();
@@ -231,7 +241,7 @@ test('all differences are found and none else while both sides write, and repair
   expect(events.filter(({ input }) => input === 'verification').length).toBeGreaterThanOrEqual(8);
 });
 
-test('a sample looks at some pages of both sides', async () => {
+test('a sample looks at pages of both sides; each side for itself; and work that is killed goes on', async () => {
   await using twin = await openTwin(on, { schema, forward: { decide: 'each-side' } });
   await hidden(twin, 'b', `update item set n = 9 where id <= 400`);
   const run = await verify(twin, { mode: 'sampled', samplePercent: 100, maxKeys: 60 });
@@ -241,11 +251,62 @@ test('a sample looks at some pages of both sides', async () => {
   const repaired = await repair(twin, run, { winner: 'a' });
   expect(repaired.repair).toMatchObject({ repaired: 60, refused: 0 });
   expect(await twin.b.rows('select count(*)::int as n from item where n = 9')).toEqual([{ n: 340 }]);
-  const again = await verify(twin, { mode: 'full', maxKeys: 5000, repair: 'b' });
-  expect(again.repair).toMatchObject({ repaired: 340, refused: 0 });
+
+  // Killed again and again at its writes, before them and after them, the work comes to the same.
+  await monitor.stop();
+  const again = await on.call<VerificationView>('POST', runsOf(twin), { maxKeys: 5000, repair: 'b' });
+  const killed = await workKilledOften(twin, again.id);
+  monitor = openMonitor();
+  expect(killed).toBeGreaterThan(5);
+  const done = await ended(twin, again.id);
+  expect(done.counts).toMatchObject({ rowsOnA: 3102, rowsOnB: 3102, different: 340 });
+  expect(done.repair).toMatchObject({ repaired: 340, refused: 0 });
+  expect((await found(twin, again)).length).toBe(340);
   await twin.settle();
   expect(await twin.differences()).toEqual([]);
 });
+
+/** Does the work of a run in this process, in steps that end at one write after the other; how many there were. */
+async function workKilledOften(twin: Twin, run: string): Promise<number> {
+  const { env } = on.platform;
+  const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
+  const table = openTable('pgtwin', {
+    endpoint: env['AWS_ENDPOINT_URL_DYNAMODB']!,
+    region: 'us-east-1',
+    credentials,
+  });
+  const secrets = openSecretStore(env['PGTWIN_SECRETS']!);
+  for (let killed = 0; ; killed++) {
+    const { run: before } = await new VerificationStore(table).get(twin.pair, run);
+    if (before.status === 'finished') return killed;
+    let kill = (): void => {};
+    const death = new Promise<void>((resolve) => {
+      kill = resolve;
+    });
+    let writes = 0;
+    const mortal: Table = {
+      ...table,
+      async put(item, expected) {
+        // A step claims the run first; each gets a little further than the one before.
+        if (++writes <= 2 + killed) return table.put(item, expected);
+        if (killed % 2 === 0) await table.put(item, expected);
+        kill();
+        return new Promise<never>(() => {});
+      },
+    };
+    const repository = new Repository(mortal);
+    // The lease of the killed one has run out.
+    const now = () => Date.now() + killed * 60_000;
+    const time = { now, sleep: (ms: number) => setTimeout(ms), deadline: now() + 60_000 };
+    const log = openLog({ write: () => {} });
+    const work = workOn(
+      { repository, store: new VerificationStore(mortal), secrets, log, time },
+      twin.pair,
+      run,
+    );
+    await Promise.race([work, death]);
+  }
+}
 
 test('one way, by commands: rows that only the destination has are extra, and the source wins', async () => {
   await using twin = await openTwin(on, { schema, oneWay: true });
@@ -285,7 +346,9 @@ test('cut-over moves sequences past what is taken, keeps odd and even, never bac
   });
   const { a, b } = twin;
   await b.query('create sequence if not exists free_one start 100');
-  await b.query('alter table identity_key alter id restart with 2');
+  await b.query(
+    'alter table identity_key alter id restart with 2; alter sequence given_seq rename to seq_there',
+  );
   await a.query(`insert into serial_key select from generate_series(1, 5);
     insert into identity_key (t) select 'x' from generate_series(1, 4);
     insert into given values (70), (71); insert into falling select from generate_series(1, 3)`);
@@ -300,12 +363,12 @@ test('cut-over moves sequences past what is taken, keeps odd and even, never bac
   const expected = {
     down: ['10', '7'],
     free_one: ['100', '102'],
-    given_seq: ['1', '72'],
     identity_key_id_seq: ['2', '8'],
+    seq_there: ['1', '72'],
     serial_key_id_seq: ['901', '901'],
   };
   expect(values(shown)).toEqual(expected);
-  expect(await b.rows(`select last_value::int as n from given_seq`)).toEqual([{ n: 1 }]);
+  expect(await b.rows(`select last_value::int as n from seq_there`)).toEqual([{ n: 1 }]);
   const done = await on.call<CutoverReport>('POST', path, { direction: 'forward' });
   expect([values(done), done.sql]).toEqual([expected, shown.sql]);
   await b.query(`insert into serial_key default values; insert into identity_key (t) values ('y');

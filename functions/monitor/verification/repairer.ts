@@ -8,7 +8,7 @@ import type { Bench } from './bench.ts';
 import { readPairs } from './reader.ts';
 import { type Repair, type RepairOptions, repairRows } from './repair-rows.ts';
 import { settle } from './settle.ts';
-import { added } from './verifier.ts';
+import { added, leaseFrom } from './verifier.ts';
 
 /** Keys of one repairing transaction: it holds apply back for as long as it takes. */
 const KEYS = 25;
@@ -72,6 +72,7 @@ export class Repairer {
         ...run,
         counts: added(run.counts, { repaired, refused }),
         updatedAt: new Date(this.#bench.time.now()).toISOString(),
+        leaseUntil: leaseFrom(this.#bench.time),
         repair: {
           ...repair,
           after: last.at,

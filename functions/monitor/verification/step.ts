@@ -9,10 +9,7 @@ import { Bench, type Timing } from './bench.ts';
 import { readContext } from './context.ts';
 import { closeClients, openClients } from './reader.ts';
 import { Repairer } from './repairer.ts';
-import { ITEM_BYTES, Verifier } from './verifier.ts';
-
-/** A step that was killed is taken over by another one after so long. */
-const LEASE_SLACK_MS = 30_000;
+import { ITEM_BYTES, leaseFrom, Verifier } from './verifier.ts';
 
 export type StepDeps = {
   readonly repository: Repository;
@@ -32,7 +29,7 @@ export async function workOn(deps: StepDeps, pairId: string, runId: string): Pro
   if (status !== 'verifying' && status !== 'repairing') return store.ended(pairId);
   if (Date.parse(leaseUntil) > time.now()) return;
   const { waiting: _waiting, ...rest } = stored.run;
-  stored.run = { ...rest, leaseUntil: new Date(time.deadline + LEASE_SLACK_MS).toISOString() };
+  stored.run = { ...rest, leaseUntil: leaseFrom(time) };
   if (!(await store.save(stored))) return;
   let waiting: string | undefined;
   try {

@@ -11,7 +11,7 @@ import {
 } from '../../../shared/verify/model.ts';
 import { PAGE_KEYS, type StoredRun, type VerificationStore } from '../../../shared/verify/store.ts';
 import type { TwinTable } from '../../../shared/verify/tables.ts';
-import type { Bench } from './bench.ts';
+import type { Bench, Timing } from './bench.ts';
 import { compareNext } from './compare-table.ts';
 import { describe, settle } from './settle.ts';
 
@@ -23,6 +23,10 @@ export const ITEM_BYTES = 350_000;
 const SAVE_MS = 2_000;
 /** A longer key is counted, not kept. */
 const KEY_BYTES = 4_000;
+
+/** A step that says nothing for so long was killed, and is taken over. */
+const LEASE_MS = 45_000;
+export const leaseFrom = ({ now }: Pick<Timing, 'now'>): string => new Date(now() + LEASE_MS).toISOString();
 
 const countOf: Readonly<Record<DifferenceKind, keyof VerifyCounts>> = {
   'missing-on-a': 'missingOnA',
@@ -210,7 +214,8 @@ export class Verifier {
   /** False: somebody else has written the run since, and this work is to end. */
   async save(): Promise<boolean> {
     this.#savedAt = this.#bench.time.now();
-    this.#change({ updatedAt: new Date(this.#bench.time.now()).toISOString() });
+    const { time } = this.#bench;
+    this.#change({ updatedAt: new Date(time.now()).toISOString(), leaseUntil: leaseFrom(time) });
     if (this.#run.progress.report) await this.#savePage();
     // With keys that long the last stored place counts until they are settled.
     if (Buffer.byteLength(JSON.stringify(this.#run)) > ITEM_BYTES) return true;
