@@ -111,7 +111,8 @@ async function write(options: RepairOptions, here: Side, keys: readonly Repair[]
   if (arbiter !== null) {
     const now = winner === here ? rows[here] : await read(client, table[here], list, true);
     const task = taskIdOf(options.pair, opposite(endingAt(here)));
-    for (const n of taken) await publish(client, table[here], task, list[n]!, now.get(n)?.values);
+    const to = { table: table[here], task, winner };
+    for (const n of taken) await publish(client, to, list[n]!, now.get(n)?.values);
   }
   return keys.map((_, n) => (taken.includes(n) ? 'done' : 'changed'));
 }
@@ -216,23 +217,25 @@ async function putRow(
   );
 }
 
+// One row per key, as apply keeps it: the newest. The version that won is one of the winner, of now.
+const outcomeSql = /* sql */ `
+  with former as (delete from pgtwin.outcome where task = $1 and relation = $2 and key = $3)
+  insert into pgtwin.outcome (task, relation, key, row_text, column_names, version_time, version_side)
+  values ($1, $2, $3, $4, $5, (extract(epoch from clock_timestamp()) * 1000000)::int8, $6)`;
+
 /** The outcome of a key, as it is here now and locked, for the other side. */
 async function publish(
   client: Queryable,
-  table: SideTable,
-  task: string,
+  { table, task, winner }: { readonly table: SideTable; readonly task: string; readonly winner: Side },
   key: readonly string[],
   row: Values | undefined,
 ): Promise<void> {
-  await client.query(
-    /* sql */ `insert into pgtwin.outcome (task, relation, key, row_text, column_names)
-               values ($1, $2, $3, $4, $5)`,
-    [
-      task,
-      table.sql,
-      row ? keyOf(table, row) : [...key],
-      row ? [...row] : null,
-      table.columns.map(({ name }) => name),
-    ],
-  );
+  await client.query(outcomeSql, [
+    task,
+    table.sql,
+    row ? keyOf(table, row) : [...key],
+    row ? [...row] : null,
+    table.columns.map(({ name }) => name),
+    winner,
+  ]);
 }
