@@ -18,16 +18,11 @@ const SLACK_MS = 5_000;
 /** Not the whole round: only these duties, by name. */
 export type MonitorEvent = { readonly duties?: readonly string[] };
 
-/** Lambda's entry: once a minute. Fails, for the alarm on errors, if a duty failed. */
-export async function handler(
-  event?: MonitorEvent,
-  context?: Pick<Context, 'getRemainingTimeInMillis'>,
-): Promise<void> {
+let opened: ReturnType<typeof open> | undefined;
+
+function open() {
   const environment = readEnvironment();
-  const now = new Date();
-  const remainingMs = (context?.getRemainingTimeInMillis() ?? WORK_MS) - SLACK_MS;
-  const round = {
-    now,
+  return {
     prefix: environment.PGTWIN_PREFIX,
     repository: new Repository(openTable(environment.PGTWIN_TABLE)),
     delivery: openDelivery({ prefix: environment.PGTWIN_PREFIX }),
@@ -36,8 +31,22 @@ export async function handler(
       secrets: openSecretStore(environment.PGTWIN_SECRETS),
       defaultTopic: environment.PGTWIN_ALERT_TOPIC,
     },
-    workUntil: now.getTime() + Math.min(WORK_MS, remainingMs),
     log: openLog({ levels: environment.PGTWIN_LOG, area: 'monitor' }),
+  };
+}
+
+/** Lambda's entry: once a minute. Fails, for the alarm on errors, if a duty failed. */
+export async function handler(
+  event?: MonitorEvent,
+  context?: Pick<Context, 'getRemainingTimeInMillis'>,
+): Promise<void> {
+  opened ??= open();
+  const now = new Date();
+  const remainingMs = (context?.getRemainingTimeInMillis() ?? WORK_MS) - SLACK_MS;
+  const round = {
+    ...opened,
+    now,
+    workUntil: now.getTime() + Math.min(WORK_MS, remainingMs),
     // Not by console.log, before whose text Lambda writes a time and an id: then it is JSON no more.
     emit: (measured: Measured) => process.stdout.write(`${metricLine(measured, now)}\n`),
   };

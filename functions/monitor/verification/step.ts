@@ -14,7 +14,7 @@ import { ITEM_BYTES, leaseFrom, Verifier } from './verifier.ts';
 export type StepDeps = {
   readonly repository: Repository;
   readonly store: VerificationStore;
-  readonly secrets: Pick<SecretStore, 'get'>;
+  readonly secrets: Pick<SecretStore, 'get' | 'forget'>;
   readonly log: Log;
   readonly time: Timing;
 };
@@ -37,6 +37,8 @@ export async function workOn(deps: StepDeps, pairId: string, runId: string): Pro
   } catch (thrown) {
     const error = asPgtwinError(thrown);
     log.warn('verification interrupted', { code: error.code, error });
+    // The password may have been changed.
+    if (error.code === 'login-failed') await forgetSecrets(deps, pairId);
     waiting = error.message;
     await goBack(store, stored);
   }
@@ -54,6 +56,11 @@ export async function workOn(deps: StepDeps, pairId: string, runId: string): Pro
     await note(deps.repository, stored.run);
     log.info('verification ended', { status: stored.run.status, ...stored.run.counts });
   }
+}
+
+async function forgetSecrets({ repository, secrets }: StepDeps, pairId: string): Promise<void> {
+  const pair = await repository.getPair(pairId);
+  for (const { secret } of Object.values(pair.sides)) secrets.forget?.(secret);
 }
 
 /** Sets the run back to what is stored, unless somebody else has written it since: pages of keys belong to that. */
