@@ -4,7 +4,6 @@ const at = '2026-03-01T10:00:00.000Z';
 const counts = {
   ...{ rowsOnA: 1_200_000, rowsOnB: 1_199_999, buckets: 2_400, bucketsDiffering: 3 },
   ...{ missingOnA: 0, missingOnB: 1, different: 1, extra: 0, rechecked: 12, unsettled: 0 },
-  ...{ repaired: 0, refused: 0 },
 };
 const item = { schema: 'public', name: 'item' };
 const verification = {
@@ -23,7 +22,7 @@ export const verifyExamples = {
   differenceList: {
     differences: [
       { a: item, b: item, key: ['17'], kind: 'different', columns: ['price'], state: 'open' },
-      { a: item, b: item, key: ['18'], kind: 'missing-on-b', columns: [], state: 'repaired' },
+      { a: item, b: item, key: ['18'], kind: 'missing-on-b', columns: [], state: 'repaired', repair: at },
     ],
   },
   cutover: {

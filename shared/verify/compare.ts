@@ -69,16 +69,20 @@ export const candidate = (key: readonly string[], hashes: Pair): Candidate => ({
  */
 export const ROUNDS = 4;
 /** A key whose rows were found different so often, each time in another way, is left open. */
-export const MOST_CHANGES = 25;
+export const MOST_CHANGES = 15;
+
+/** After so many rounds a difference counts, after so many changes a key is left open. */
+export type Patience = { readonly rounds: number; readonly changes: number };
+export const patience: Patience = { rounds: ROUNDS, changes: MOST_CHANGES };
 
 export type Judgement = 'equal' | 'different' | 'unsettled' | Candidate;
 
 /** What a new look at a key says, once everything that was on its way at the last one has arrived (pure). */
-export function judge(known: Candidate, now: Pair, rounds = ROUNDS): Judgement {
+export function judge(known: Candidate, now: Pair, { rounds, changes } = patience): Judgement {
   if (now.a === now.b) return 'equal';
   const same = now.a === known.hashes.a && now.b === known.hashes.b;
   if (!same) {
-    if (known.changes + 1 >= MOST_CHANGES) return 'unsettled';
+    if (known.changes + 1 >= changes) return 'unsettled';
     return { key: known.key, hashes: now, rounds: 0, changes: known.changes + 1 };
   }
   if (known.rounds + 1 >= rounds) return 'different';

@@ -55,8 +55,6 @@ export const verifyCounts = z.strictObject({
     'rows that differed at first and were equal once what was on its way had arrived',
   ),
   unsettled: number.describe('keys that were changed so often that nothing can be said of them'),
-  repaired: number,
-  refused: number.describe('keys that could not be repaired'),
 });
 export type VerifyCounts = z.infer<typeof verifyCounts>;
 export const noCounts: VerifyCounts = verifyCounts.parse({});
@@ -86,6 +84,7 @@ export const foundKey = z.strictObject({
     .describe('those that differ, by their names on side a; empty if a row is missing'),
   state: z.enum(['open', 'repaired', 'healed', 'refused', 'changing']).default('open'),
   detail: z.string().optional(),
+  repair: z.string().optional().describe('when the repair was asked for that the state is of'),
 });
 export type FoundKey = z.infer<typeof foundKey>;
 

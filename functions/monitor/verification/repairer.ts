@@ -1,14 +1,18 @@
 import { type Side, sourceOf, taskIdOf } from '../../../shared/task/schema.ts';
 import { keyOfTable, matcherOf } from '../../../shared/task/selection.ts';
-import { type Candidate, candidate, MOST_CHANGES, ROUNDS } from '../../../shared/verify/compare.ts';
-import type { FoundKey, RepairOrder } from '../../../shared/verify/model.ts';
+import { type Candidate, candidate, type Patience, patience } from '../../../shared/verify/compare.ts';
+import type { FoundKey, RepairOrder, Verification } from '../../../shared/verify/model.ts';
 import type { KeyPage, StoredRun, VerificationStore } from '../../../shared/verify/store.ts';
 import type { TwinTable } from '../../../shared/verify/tables.ts';
 import type { Bench } from './bench.ts';
 import { readPairs } from './reader.ts';
 import { type Repair, type RepairOptions, repairRows } from './repair-rows.ts';
 import { settle } from './settle.ts';
-import { added, leaseFrom } from './verifier.ts';
+import { leaseFrom } from './verifier.ts';
+
+/** Before a key is repaired, and after it: what changes all the time is not waited for long. */
+const before: Patience = { rounds: 1, changes: 8 };
+const after: Patience = { ...patience, changes: 8 };
 
 /** Keys of one repairing transaction: it holds apply back for as long as it takes. */
 const KEYS = 25;
@@ -21,21 +25,24 @@ export function winnerOf(order: RepairOrder, { names }: Pick<TwinTable, 'names'>
   return entry && (entry.winner ?? order.winner);
 }
 
-/** The keys of a page that the order means and that are not equal yet. */
+/** The keys of pages that the order means and that are not equal yet; nor were ended by this repair before a crash. */
 export function keysToRepair(
-  order: RepairOrder,
+  { order, askedAt }: Pick<Repairing, 'order' | 'askedAt'>,
   { names }: Pick<TwinTable, 'names'>,
-  page: KeyPage,
+  pages: readonly KeyPage[],
 ): FoundKey[] {
   const named = order.keys?.filter((each) => keyOfTable(each) === keyOfTable(names.a));
   const wanted = named && new Set(named.map(({ key }) => JSON.stringify(key)));
-  return page.keys.filter(
-    ({ key, state }) =>
-      state !== 'repaired' && state !== 'healed' && (!wanted || wanted.has(JSON.stringify(key))),
-  );
+  return pages
+    .flatMap(({ keys }) => keys)
+    .filter(({ key, state, repair }) => {
+      const done = state === 'repaired' || state === 'healed' || repair === askedAt;
+      return !done && (!wanted || wanted.has(JSON.stringify(key)));
+    });
 }
 
 type State = Pick<FoundKey, 'state' | 'detail'>;
+type Repairing = NonNullable<Verification['repair']>;
 
 /** Pages of keys that are repaired together; they are of one table. */
 const PAGES = 20;
@@ -62,51 +69,54 @@ export class Repairer {
       const together = pages.filter(({ table }) => table === pages[0]!.table);
       const last = together.at(-1);
       if (!last) return true;
-      const states = await this.#repair(together, repair.order);
+      const states = await this.#repair(together, repair);
       if (!states) return false;
-      const ended = [...states.values()];
+      // The pages first: what they say is counted with the place, once, however often it is done.
+      const ended = await this.#savePages(together, states, repair.askedAt);
       const repaired = ended.filter(({ state }) => state === 'repaired' || state === 'healed').length;
-      const refused = ended.length - repaired;
-      await this.#savePages(together, states, { repaired, refused });
+      const { time } = this.#bench;
       this.#stored.run = {
         ...run,
-        counts: added(run.counts, { repaired, refused }),
-        updatedAt: new Date(this.#bench.time.now()).toISOString(),
-        leaseUntil: leaseFrom(this.#bench.time),
+        updatedAt: new Date(time.now()).toISOString(),
+        leaseUntil: leaseFrom(time),
         repair: {
           ...repair,
           after: last.at,
           repaired: repair.repaired + repaired,
-          refused: repair.refused + refused,
+          refused: repair.refused + ended.length - repaired,
         },
       };
       if (!(await this.#store.save(this.#stored)) || this.#bench.timeIsUp) return false;
     }
   }
 
+  /** Gives the keys of the pages that this repair has ended, now or before a crash. */
   async #savePages(
     pages: readonly Page[],
     states: ReadonlyMap<FoundKey, State>,
-    counts: { readonly repaired: number; readonly refused: number },
-  ): Promise<void> {
-    const { run } = this.#stored;
-    if (states.size === 0) return;
+    askedAt: string,
+  ): Promise<FoundKey[]> {
+    const ended: FoundKey[] = [];
     for (const { table, page, keys } of pages) {
-      const now = keys.map((found) => ({ ...found, ...states.get(found) }));
-      await this.#store.savePage(run, { table, page, keys: now });
+      const now = keys.map((found) => {
+        const { detail: _before, ...rest } = found;
+        const state = states.get(found);
+        return state ? { ...rest, ...state, repair: askedAt } : found;
+      });
+      if (states.size > 0) await this.#store.savePage(this.#stored.run, { table, page, keys: now });
+      ended.push(...now.filter(({ repair }) => repair === askedAt));
     }
-    const report = await this.#store.report(run, pages[0]!.table);
-    if (report) await this.#store.saveReport(run, { ...report, counts: added(report.counts, counts) });
+    return ended;
   }
 
   /** What became of the keys of some pages of a table; undefined if there was no time for all of them. */
   async #repair(
     pages: readonly Page[],
-    order: RepairOrder,
+    repair: Repairing,
   ): Promise<ReadonlyMap<FoundKey, State> | undefined> {
     const table = await this.#bench.table(pages[0]!.table);
-    const winner = winnerOf(order, table);
-    const wanted = winner === undefined ? [] : pages.flatMap((page) => keysToRepair(order, table, page));
+    const winner = winnerOf(repair.order, table);
+    const wanted = winner === undefined ? [] : keysToRepair(repair, table, pages);
     if (winner === undefined || wanted.length === 0) return new Map();
     if (table.way !== 'both' && winner !== sourceOf(table.way)) {
       const detail = 'only the source of a table that is synchronized one way can win';
@@ -180,7 +190,9 @@ class RepairWork {
   async #round(): Promise<void> {
     const { table, arbiter } = this.#o;
     const mayForce = arbiter !== null && this.#bench.context.mayConflict(table);
-    const settled = await settle(this.#bench, table, this.#open, (of) => (this.#isTried(of) ? ROUNDS : 1));
+    const settled = await settle(this.#bench, table, this.#open, (of) =>
+      this.#isTried(of) ? after : before,
+    );
     this.#open = [...settled.open];
     for (const each of settled.equal) this.#end(each, this.#isTried(each) ? 'repaired' : 'healed');
     const repairs: { of: Candidate; repair: Repair }[] = [];
@@ -188,7 +200,9 @@ class RepairWork {
       if (this.#isTried(each)) this.#end(each, 'refused', 'different again after it was repaired');
       else repairs.push({ of: each, repair: { key: each.key, hashes: each.now } });
     for (const each of settled.unsettled)
-      if (mayForce && !this.#isTried(each))
+      if (this.#isTried(each) && arbiter !== null)
+        this.#end(each, 'repaired', 'not seen equal: it is changed all the time');
+      else if (mayForce && !this.#isTried(each))
         repairs.push({ of: each, repair: { key: each.key, hashes: null } });
       else this.#end(each, 'changing', 'changed all the time');
     for (let from = 0; from < repairs.length; from += KEYS)
@@ -207,7 +221,7 @@ class RepairWork {
       else if (result === 'done') {
         this.#tried.add(textOf(of));
         this.#open.push(candidate(of.key, of.hashes));
-      } else if (of.changes + 1 >= MOST_CHANGES) this.#end(of, 'changing', 'changed all the time');
+      } else if (of.changes + 1 >= before.changes) this.#end(of, 'changing', 'changed all the time');
       else this.#open.push({ ...of, rounds: 0, changes: of.changes + 1 });
     }
   }

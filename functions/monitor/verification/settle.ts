@@ -1,4 +1,11 @@
-import { type Candidate, judge, kindOf, type Pair, ROUNDS } from '../../../shared/verify/compare.ts';
+import {
+  type Candidate,
+  judge,
+  kindOf,
+  type Pair,
+  type Patience,
+  patience,
+} from '../../../shared/verify/compare.ts';
 import type { FoundKey } from '../../../shared/verify/model.ts';
 import type { TwinTable } from '../../../shared/verify/tables.ts';
 import type { Bench } from './bench.ts';
@@ -18,7 +25,7 @@ export async function settle(
   bench: Bench,
   table: TwinTable,
   candidates: readonly Candidate[],
-  roundsOf: (known: Candidate) => number = () => ROUNDS,
+  patienceWith: (known: Candidate) => Patience = () => patience,
 ): Promise<Settled> {
   const pairs = await readPairs(
     bench.clients,
@@ -32,7 +39,7 @@ export async function settle(
     open: [] as Candidate[],
   };
   for (const [n, known] of candidates.entries()) {
-    const judgement = judge(known, pairs[n]!, roundsOf(known));
+    const judgement = judge(known, pairs[n]!, patienceWith(known));
     if (judgement === 'different') settled.different.push({ ...known, now: pairs[n]! });
     else if (typeof judgement === 'string') settled[judgement].push(known);
     else settled.open.push(judgement);
