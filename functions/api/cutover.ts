@@ -12,13 +12,13 @@ import {
   type Pair,
   type Side,
   sourceOf,
-  type TableName,
   type Task,
   taskIdOf,
 } from '../../shared/task/schema.ts';
 import { keyOfTable } from '../../shared/task/selection.ts';
 import { havePassed, readMarks } from '../../shared/verify/positions.ts';
 import { readTwins } from '../../shared/verify/start.ts';
+import type { TwinName } from '../../shared/verify/twin.ts';
 import { type ApiDeps, connectTimeoutOf } from './deps.ts';
 
 /** So long both streams may take to bring over what was written before the call. */
@@ -40,7 +40,7 @@ export async function cutOver(
   { direction, dryRun, force }: CutoverBody,
   actor: string,
 ): Promise<CutoverReport> {
-  const { forward, reverse, twins } = await readTwins(deps.repository, pair.id);
+  const { forward, reverse, all } = await readTwins(deps.repository, pair.id);
   const tasks = { forward, reverse };
   const clients = await openBoth(deps, pair);
   try {
@@ -53,10 +53,8 @@ export async function cutOver(
           .map(({ detail }) => detail)
           .join(' ')} With "force" the sequences are set all the same.`,
       });
-    const way = twins.filter((twin) => twin.way === 'both' || twin.way === direction);
-    const source = sourceOf(direction);
-    const names = way.map((twin) => twin.names);
-    const sequences = await planMoves(clients, names, source);
+    const twins = all.filter(({ way }) => way === 'both' || way === direction);
+    const sequences = await planMoves(clients, twins, sourceOf(direction));
     const sql = sequences.flatMap((each) => each.sql ?? []);
     if (!dryRun) {
       await run(clients[destinationOf(direction)], sql);
@@ -144,19 +142,17 @@ async function streamChecks(
   return checks;
 }
 
-type Names = Readonly<Record<Side, TableName>>;
-
 /** How the sequences of the destination must move; those that only one side has are named by a note. */
-async function planMoves(clients: Clients, tables: readonly Names[], source: Side): Promise<Moved[]> {
+async function planMoves(clients: Clients, twins: readonly TwinName[], source: Side): Promise<Moved[]> {
   const destination: Side = source === 'a' ? 'b' : 'a';
   const stateOf = (side: Side): Promise<SequenceState[]> =>
     readSequences(
       clients[side],
-      tables.map((names) => names[side]),
-      [...new Set(tables.map((names) => names[side].schema))],
+      twins.map(({ names }) => names[side]),
+      [...new Set(twins.map(({ names }) => names[side].schema))],
     );
   const [here, there] = await Promise.all([stateOf(source), stateOf(destination)]);
-  const twinOf = twinFinder(tables, source, there);
+  const twinOf = twinFinder(twins, source, there);
   const moves: Moved[] = [];
   for (const from of here) {
     const to = twinOf(from);
@@ -176,24 +172,30 @@ async function planMoves(clients: Clients, tables: readonly Names[], source: Sid
 
 /** The destination's sequence for one of the source: the one that fills the same column, whatever its name; else by name. */
 function twinFinder(
-  tables: readonly Names[],
+  twins: readonly TwinName[],
   source: Side,
   there: readonly SequenceState[],
 ): (from: SequenceState) => SequenceState | undefined {
   const destination: Side = source === 'a' ? 'b' : 'a';
-  const tableThere = new Map(
-    tables.map((names) => [keyOfTable(names[source]), keyOfTable(names[destination])]),
-  );
+  const bySource = new Map(twins.map((twin) => [keyOfTable(twin.names[source]), twin]));
   const byName = new Map(there.map((each) => [keyOfTable(each), each]));
-  const byColumn = new Map(
-    there.flatMap((each) =>
-      each.columns.map((filled) => [`${keyOfTable(filled)}\0${filled.column}`, each] as const),
-    ),
-  );
+  const filling = new Map<string, Map<string, SequenceState>>();
+  for (const each of there)
+    for (const filled of each.columns) {
+      const columns = filling.get(keyOfTable(filled)) ?? new Map<string, SequenceState>();
+      filling.set(keyOfTable(filled), columns.set(filled.column, each));
+    }
   return (from) => {
     for (const filled of from.columns) {
-      const found = byColumn.get(`${tableThere.get(keyOfTable(filled))}\0${filled.column}`);
-      if (found) return found;
+      const twin = bySource.get(keyOfTable(filled));
+      const columns = twin && filling.get(keyOfTable(twin.names[destination]));
+      if (!columns) continue;
+      const [here, others] = [[filled.column], [...columns.keys()]];
+      const pairs = source === 'a' ? twin.pairUp(here, others) : twin.pairUp(others, here);
+      for (const [ofA, ofB] of pairs) {
+        const found = columns.get(source === 'a' ? ofB : ofA);
+        if (found) return found;
+      }
     }
     return byName.get(keyOfTable(from));
   };

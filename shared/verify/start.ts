@@ -9,7 +9,13 @@ import { chosenTwins, type TwinName, twinNames } from './twin.ts';
 /** Runs of a pair that are kept. */
 const KEPT = 10;
 
-type Started = { readonly forward: Task; readonly reverse: Task; readonly twins: readonly TwinName[] };
+type Started = {
+  readonly forward: Task;
+  readonly reverse: Task;
+  /** Those whose rows should be alike, and all. */
+  readonly twins: readonly TwinName[];
+  readonly all: readonly TwinName[];
+};
 
 /** Both tasks and the tables that they have, as prepared. */
 export async function readTwins(repository: Repository, pairId: string): Promise<Started> {
@@ -25,7 +31,8 @@ export async function readTwins(repository: Repository, pairId: string): Promise
     return prepared && { config, list: prepared.list };
   };
   const [there, back] = await Promise.all([tablesOf(forward!), tablesOf(reverse!)]);
-  return { forward: forward!, reverse: reverse!, twins: twinNames(there, back) };
+  const [twins, all] = [twinNames(there, back), twinNames(there, back, { partial: true })];
+  return { forward: forward!, reverse: reverse!, twins, all };
 }
 
 /** Stores a new run, for the monitor to work on. Throws `action-not-allowed` while the tasks do not run. */

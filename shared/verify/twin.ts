@@ -21,9 +21,15 @@ export type TwinName = {
 
 /**
  * The tables of a pair with their names on both sides, in the order of side a's names; those whose rows are filtered or
- * changed on the way are left out. The one place that knows how the names of one side become those of the other.
+ * changed on the way are left out, since they may differ, unless `partial` asks for them. The one place that knows how the names of one side become those of the other.
  */
-export function twinNames(forward: TaskTables | undefined, reverse: TaskTables | undefined): TwinName[] {
+export function twinNames(
+  forward: TaskTables | undefined,
+  reverse: TaskTables | undefined,
+  { partial = false }: { readonly partial?: boolean } = {},
+): TwinName[] {
+  const comparable = (tables: TaskTables | undefined): PreparedTable[] =>
+    tables ? tables.list.filter((table) => partial || !isPartial(tables.config.objects, table)) : [];
   const twins = new Map<string, TwinName>();
   const idOf = ({ names }: Pick<TwinName, 'names'>) => `${keyOfTable(names.a)}\0\0${keyOfTable(names.b)}`;
   for (const table of comparable(forward)) {
@@ -64,9 +70,6 @@ const isWhole = ({ config }: TaskTables, table: TableName): boolean =>
   Object.values(operationsOf(config, table)).every(Boolean);
 
 const nameOf = ({ schema, name }: TableName): TableName => ({ schema, name });
-
-const comparable = (tables: TaskTables | undefined): PreparedTable[] =>
-  tables ? tables.list.filter((table) => !isPartial(tables.config.objects, table)) : [];
 
 function namesThere({ objects }: TaskConfig, table: PreparedTable) {
   const mapping = mappingOf(objects.mapping);
