@@ -314,7 +314,7 @@ async function recordStop({ session, settings }: BatchOptions, stopped: TaskStop
 /** A transaction in several stored parts: one destination transaction, part by part, so that memory stays bounded. */
 async function applyParts(message: Message, options: BatchOptions): Promise<BatchResult> {
   const { session } = options;
-  for (const mode of ['sets', 'exact', 'strict'] as const) {
+  for (const mode of ['copy', 'sets', 'exact', 'strict'] as const) {
     try {
       return await inTransaction(session, () => writeParts(message, options, mode));
     } catch (error) {
@@ -338,9 +338,17 @@ async function writeParts({ header }: Message, options: BatchOptions, mode: Mode
   const writer = new BatchWriter(session, settings, progress);
   const decoder = new RecordDecoder();
   const seen = writer.seenFloor(parseSeen(header.seen));
-  for (const [n, part] of header.parts!.entries()) {
-    const stored = decoder.decode(decompress(await blobs.get(part.key)));
-    const decoded = await shapeChanges(stored, settings.shapeOf, session);
+  const parts = header.parts!;
+  let coming = blobs.get(parts[0]!.key);
+  for (const n of parts.keys()) {
+    const stored = await coming;
+    const next = parts[n + 1];
+    // The next part comes while this one is written.
+    if (next) {
+      coming = blobs.get(next.key);
+      coming.catch(() => {});
+    }
+    const decoded = await shapeChanges(decoder.decode(decompress(stored)), settings.shapeOf, session);
     const { transactions } = decoded;
     const { endLsn, changes, generation, epoch } = header;
     const whole = { endLsn, changes };

@@ -24,6 +24,7 @@ import {
   readOpenControls,
   rowHere,
 } from './control-rows.ts';
+import { canCopy, copyRows } from './copy-rows.ts';
 import { DeferredUniques, lockUnchecked, withConstraints } from './deferrable.ts';
 import { type ChoiceOf, type ExactChange, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
 import { keyString, type NetRow, type NetTable, netChanges, refsOf, withKeyOf } from './net-change.ts';
@@ -57,10 +58,10 @@ export type ApplySettings = {
 };
 
 /**
- * How the rows of a batch are written: by sets, or each original change by itself; `strict` is the latter with
- * deferrable unique constraints looked at by every change.
+ * How the rows of a batch are written: by sets (`copy`: new rows by COPY), or each original change by itself; `strict`
+ * is the latter with deferrable unique constraints looked at by every change.
  */
-export type Mode = 'sets' | 'exact' | 'strict';
+export type Mode = 'copy' | 'sets' | 'exact' | 'strict';
 
 /** What a source transaction's author had seen of this side, for each transaction of a batch. */
 export type SeenBy = readonly Seen[];
@@ -81,6 +82,7 @@ export class BatchWriter {
   #seen: Seen;
   #tables = new Map<Relation, ApplyTable>();
   #userChanges = 0;
+  #copies = false;
 
   constructor(session: Session, settings: ApplySettings, progress: Progress) {
     this.#session = session;
@@ -183,7 +185,8 @@ export class BatchWriter {
       await client.query(/* sql */ `set constraints all deferred`);
     if (this.#session.origin)
       await client.query(/* sql */ `select pg_replication_origin_session_setup($1)`, [this.#session.origin]);
-    if (mode === 'sets') await this.#writeSets(decoded, transactions, seenBy, executor);
+    this.#copies = mode === 'copy';
+    if (mode === 'sets' || mode === 'copy') await this.#writeSets(decoded, transactions, seenBy, executor);
     else
       for (const [n, t] of transactions.entries())
         for (let i = t.from; i < t.to; i++) {
@@ -225,7 +228,7 @@ export class BatchWriter {
     }
     this.#executor = new ExactExecutor({
       session: this.#session,
-      inSets: mode === 'sets',
+      inSets: mode === 'sets' || mode === 'copy',
       deferred: this.#deferred,
       role: (table) => this.#role(table),
       settings,
@@ -318,9 +321,11 @@ export class BatchWriter {
     // Their keys are in the middle of a conflict: a plain statement would write over what is decided.
     const left = take(net.rows, this.#contended(net.table, seenBy[0]!));
     left.push(...take(net.rows, executor.controls.openKeys(net.table).map(keyString)));
-    for (const statement of planTable(decoded.bytes, net))
-      for (const row of await this.#runSet(statement, guarded && statement.op !== 'insert' ? guard : []))
-        left.push(row);
+    if (this.#copies && canCopy(net)) await copyRows(this.#session.client, net, decoded.bytes);
+    else
+      for (const statement of planTable(decoded.bytes, net))
+        for (const row of await this.#runSet(statement, guarded && statement.op !== 'insert' ? guard : []))
+          left.push(row);
     if (left.length === 0) return;
     // Those that did not go as planned, in the order of their first change.
     const rows = [...new Set(left)].sort((a, b) => a.first - b.first);

@@ -62,7 +62,7 @@ export class CopyRun {
     this.#tables = new Map(
       options.tables.map((plan) => [plan.relation, { plan, rows: 0, bytes: 0, done: 0, finished: false }]),
     );
-    this.#units = unitsOf(options.tables);
+    this.#units = unitsOf(options.tables, options.parallelism);
     this.#building = options.builders.map(() => Promise.resolve());
   }
 

@@ -13,7 +13,7 @@ import {
   type TaskConfig,
 } from '../../shared/task/schema.ts';
 import { keyOfTable } from '../../shared/task/selection.ts';
-import { readSchemaState, runStatements } from './schema-sync.ts';
+import { makeRoomForIndexes, readSchemaState, runStatements } from './schema-sync.ts';
 
 /** Tables that one ANALYZE looks at. */
 const LIST = 50;
@@ -43,6 +43,7 @@ export async function finishInitialization(options: {
       const own = tables.filter((table) => !copied.has(relationOf(table)));
       if (config.types.schema) {
         const { plan } = await readSchemaState(source, destination, own, config);
+        await makeRoomForIndexes(destination);
         const statements = [...plan.primaryKeys, ...plan.indexes, ...plan.foreignKeys, ...plan.after];
         await runStatements(destination, statements, signal);
         log.info('schema finished', { task, statements: statements.length });

@@ -24,7 +24,7 @@ import { CopyRun } from './copy-run.ts';
 import { ensureDeletionTriggers } from './deletion-triggers.ts';
 import { dropLaneOrigins, prepareHelpers, preparePublicationAndSlot } from './prepare.ts';
 import { resolveTables, withKeys } from './resolve.ts';
-import { byTable, readSchemaState, runStatements } from './schema-sync.ts';
+import { byTable, makeRoomForIndexes, readSchemaState, runStatements } from './schema-sync.ts';
 import { withSharedColumns } from './shared-columns.ts';
 import { identifySystem } from './slot.ts';
 import { SnapshotHolder } from './snapshot.ts';
@@ -285,6 +285,7 @@ async function copyTables(
 
   const startedAt = clock.now().getTime();
   const builders = await Promise.all(Array.from({ length: BUILDERS }, () => over.open(options.destination)));
+  await Promise.all(builders.map(makeRoomForIndexes));
   const run = new CopyRun({
     ...key,
     attempt,

@@ -1,6 +1,7 @@
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { beat } from '../../shared/postgres/heartbeat.ts';
 import { controlPublicationName, publicationName, slotName } from '../../shared/postgres/names.ts';
+import type { Span } from '../../shared/stream/builder.ts';
 import { limits } from '../../shared/stream/limits.ts';
 import { FORMAT_VERSION, type MessageHeader } from '../../shared/stream/message.ts';
 import { lsnText, type Position } from '../../shared/stream/position.ts';
@@ -138,6 +139,16 @@ export class Stream {
           this.#reader.cutPart((records, rows) => this.#outbox.addPart(this.#o, records, rows));
         this.#holdBack();
         break;
+      case took.streamFull:
+        this.#reader.cutStreamed((records, rows) => this.#outbox.storePart(this.#o, records, rows));
+        this.#holdBack();
+        break;
+      case took.streamed:
+        if (this.#reader.transactions > 0) this.#seal();
+        this.#reader.sealStreamed((transaction) =>
+          this.#send(transaction, (header) => this.#outbox.addStreamed(header, transaction)),
+        );
+        break;
       default:
     }
     if (this.#draining && !this.#reader.inTransaction) this.#stopReading();
@@ -165,26 +176,30 @@ export class Stream {
     this.#reader.sealComplete((records, sealed) => this.#post(records, sealed));
   }
 
-  #post(records: Buffer, { span, seen }: Parameters<Parameters<StreamReader['seal']>[0]>[1]): void {
+  #post(records: Buffer, sealed: { readonly span: Span; readonly seen: string }): void {
+    this.#send(sealed, (header) => this.#outbox.addMessage(header, records));
+  }
+
+  #send(
+    { span, seen }: { readonly span: Span; readonly seen: string },
+    add: (header: Omit<MessageHeader, 'parts' | 'bytes'>) => void,
+  ): void {
     const { task, generation, epoch, config, shard } = this.#o;
-    this.#outbox.addMessage(
-      {
-        v: FORMAT_VERSION,
-        task,
-        generation,
-        epoch,
-        shard,
-        config,
-        previous: this.#previous,
-        first: span.first,
-        last: span.last,
-        endLsn: lsnText(span.endLsn),
-        transactions: span.transactions,
-        changes: span.changes,
-        seen,
-      },
-      records,
-    );
+    add({
+      v: FORMAT_VERSION,
+      task,
+      generation,
+      epoch,
+      shard,
+      config,
+      previous: this.#previous,
+      first: span.first,
+      last: span.last,
+      endLsn: lsnText(span.endLsn),
+      transactions: span.transactions,
+      changes: span.changes,
+      seen,
+    });
     this.#previous = span.last;
     this.#postedAt = performance.now();
     const { seen: now } = this.#o;

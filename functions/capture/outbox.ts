@@ -4,12 +4,15 @@ import { compress, formatMessage, type MessageHeader, type Part } from '../../sh
 import type { Position } from '../../shared/stream/position.ts';
 import type { BlobStore, Clock, Queue } from '../../shared/task/ports.ts';
 import type { SendPace } from './send-pace.ts';
+import type { StreamedTransaction } from './stream-reader.ts';
 
 /** What leaves, in order: stored parts of an open transaction, and messages. */
 type Job = { readonly rows: number; readonly bytes: number } & (
   | { readonly kind: 'part'; readonly key: string; readonly packed: Buffer }
   | { readonly kind: 'message'; readonly header: MessageHeader; readonly packed: Buffer | undefined }
 );
+
+type Stream = Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'>;
 
 export type OutboxOptions = {
   readonly queue: Queue;
@@ -54,16 +57,17 @@ export class Outbox {
   }
 
   /** Stores a part of an open transaction; the message that ends it names all of them. */
-  addPart(
-    header: Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'>,
-    records: Buffer,
-    rows: number,
-  ): void {
+  addPart(header: Stream, records: Buffer, rows: number): void {
+    this.#partRows += rows;
+    this.#parts.push(this.storePart(header, records, rows));
+  }
+
+  /** Stores a part of a transaction in progress, of which there may be several: its caller keeps the list. */
+  storePart(header: Stream, records: Buffer, rows: number): Part {
     const packed = compress(records);
     const key = this.#key(header);
-    this.#parts.push({ key, bytes: packed.length });
-    this.#partRows += rows;
     this.#push({ kind: 'part', key, packed, rows, bytes: records.length });
+    return { key, bytes: packed.length };
   }
 
   get hasParts(): boolean {
@@ -89,7 +93,21 @@ export class Outbox {
     return named;
   }
 
-  #key(h: Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'>): string {
+  /** Sends the message of a transaction that was in progress: its head, the parts stored before, and the rest. */
+  addStreamed(header: Omit<MessageHeader, 'parts' | 'bytes'>, transaction: StreamedTransaction): void {
+    const head = this.storePart(header, transaction.head, 0);
+    const rest = this.storePart(header, transaction.records, transaction.unstored);
+    const parts = [head, ...transaction.parts, rest];
+    this.#push({
+      kind: 'message',
+      header: { ...header, bytes: transaction.records.length, parts },
+      packed: undefined,
+      rows: 0,
+      bytes: 0,
+    });
+  }
+
+  #key(h: Stream): string {
     this.#partNumber += 1;
     return `${h.task}/${h.generation}/${h.epoch}/${h.shard}/${String(this.#partNumber).padStart(8, '0')}`;
   }

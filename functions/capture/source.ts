@@ -7,6 +7,7 @@ import { u32, u64 } from '../../shared/postgres/pgoutput.ts';
 import { translate } from '../../shared/postgres/sqlstate.ts';
 import { lsnText } from '../../shared/stream/position.ts';
 import { FrameSplitter } from './frames.ts';
+import { PACE_MS, Pacing } from './pacing.ts';
 
 /** What the stream hands up; called synchronously, in order. The buffer may be reused afterwards: copy what you keep. */
 export type SourceEvents = {
@@ -39,8 +40,12 @@ export type SourceOptions = {
   readonly startLsn: bigint;
   /** `none`: the server drops rows that carry an origin (16 and newer). Fixed for a generation. */
   readonly origin: 'none' | undefined;
+  /** How much of transactions in progress the server keeps before it sends them; false: until they have committed. */
+  readonly decodingMemory?: string | false | undefined;
 };
 
+/** What does not fit is sent while it is in progress, instead of being written to the source's disk. */
+const DECODING_MEMORY = '16MB';
 const COPY_DATA = 0x64; // d
 const XLOG_DATA = 0x77; // w
 const KEEPALIVE = 0x6b; // k
@@ -48,7 +53,13 @@ const KEEPALIVE = 0x6b; // k
 const END_MS = 5_000;
 const MICROS_2000 = 946_684_800_000_000n;
 
-type Socketlike = NodeJS.ReadWriteStream & { pause(): void; resume(): void; destroyed: boolean };
+type Socketlike = NodeJS.ReadWriteStream & {
+  pause(): void;
+  resume(): void;
+  destroyed: boolean;
+  /** Undefined on a unix socket. */
+  readonly remoteAddress?: string;
+};
 type Connectionlike = { stream: Socketlike; sendCopyFromChunk(chunk: Buffer): void };
 
 /**
@@ -59,6 +70,11 @@ class RawPgoutput {
   readonly options: SourceOptions;
   readonly #events: SourceEvents;
   #splitter: FrameSplitter | undefined;
+  #stream: Socketlike | undefined;
+  readonly #pacing = new Pacing();
+  #messages = 0;
+  #held = false;
+  #timer: NodeJS.Timeout | undefined;
   heardAt = performance.now();
 
   constructor(options: SourceOptions, events: SourceEvents) {
@@ -77,6 +93,7 @@ class RawPgoutput {
   async start(client: Client, slot: string, lsn: string): Promise<unknown> {
     // The connection is quiet here (ready for query), so no frame is cut in two between the two parsers.
     const { stream } = (client as unknown as { connection: Connectionlike }).connection;
+    this.#stream = stream;
     const originals = stream.listeners('data') as ((chunk: Buffer) => void)[];
     stream.removeAllListeners('data');
     const others = (chunk: Buffer) => {
@@ -86,21 +103,46 @@ class RawPgoutput {
     stream.on('data', (chunk: Buffer) => {
       this.heardAt = performance.now();
       try {
+        this.#messages = 0;
         this.#splitter?.push(chunk);
         this.#events.drained();
+        if (this.#pacing.take(this.#messages, this.heardAt) && stream.remoteAddress) this.#pace();
       } catch (error) {
         (stream as unknown as { destroy(e: unknown): void }).destroy(error);
       }
     });
     const { publications, origin } = this.options;
     const names = literal(publications.map((p) => `"${p}"`).join(','));
-    const options = [`proto_version '1'`, `publication_names ${names}`];
+    const options = [`proto_version '2'`, `publication_names ${names}`];
+    if (this.options.decodingMemory !== false) options.push(`streaming 'on'`);
     if (origin) options.push(`origin '${origin}'`);
     return client.query(`START_REPLICATION SLOT "${slot}" LOGICAL ${lsn} (${options.join(', ')})`);
   }
 
+  /** Lets a flood gather for a moment. */
+  #pace(): void {
+    if (this.#timer || !this.#stream) return;
+    this.#stream.pause();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (!this.#held) this.#stream?.resume();
+    }, PACE_MS);
+  }
+
+  /** Stops reading until `release`, whatever else does. */
+  hold(): void {
+    this.#held = true;
+    this.#stream?.pause();
+  }
+
+  release(): void {
+    this.#held = false;
+    if (!this.#timer) this.#stream?.resume();
+  }
+
   #frame(b: Buffer, start: number, end: number): void {
     const kind = b[start];
+    this.#messages += 1;
     if (kind === XLOG_DATA) this.#events.message(b, start + 25, end);
     else if (kind === KEEPALIVE) this.#events.keepalive(u64(b, start + 1), b[start + 17] === 1);
     else
@@ -113,7 +155,10 @@ class RawPgoutput {
 /** Opens the replication connection and starts streaming. Throws translated errors (`slot-lost`, `slot-in-use`, ...). */
 export async function openSource(options: SourceOptions, events: SourceEvents): Promise<Source> {
   const service = new LogicalReplicationService(
-    clientConfig(options.target, { application: `pgtwin ${options.slot}` }) as never,
+    clientConfig(options.target, {
+      application: `pgtwin ${options.slot}`,
+      settings: { logical_decoding_work_mem: options.decodingMemory || DECODING_MEMORY },
+    }) as never,
     { acknowledge: { auto: false, timeoutSeconds: 0 } },
   );
   let closing = false;
@@ -141,10 +186,10 @@ export async function openSource(options: SourceOptions, events: SourceEvents): 
   const connection = (service as unknown as { _connection: Connectionlike })._connection;
   return {
     done,
-    pause: () => connection.stream.pause(),
+    pause: () => plugin.hold(),
     resume() {
       plugin.heardAt = performance.now();
-      connection.stream.resume();
+      plugin.release();
     },
     sendStatus(received, confirmed, replyWanted = false) {
       if (closing || connection.stream.destroyed) return;

@@ -1,13 +1,35 @@
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import { pgMicros, readBegin, readCommit, tag, u32, unixMicros } from '../../shared/postgres/pgoutput.ts';
+import { pgMicros, readBegin, readCommit, tag, unixMicros } from '../../shared/postgres/pgoutput.ts';
 import { RecordBuffer, type Span } from '../../shared/stream/builder.ts';
 import { limits } from '../../shared/stream/limits.ts';
+import type { Part } from '../../shared/stream/message.ts';
 import { endOfTransaction, type Position } from '../../shared/stream/position.ts';
-import { marksOwnWrite, readProgressRow } from './own-writes.ts';
-import { type KnownRelation, Relations } from './relations.ts';
+import { type InProgress, InProgressTransactions, type StreamedCommit } from './in-progress.ts';
+import { marksOwnWrite, type ProgressRow, readProgressRow } from './own-writes.ts';
+import { type KnownRelation, Relations, relationAt, relationsOfTruncate } from './relations.ts';
 
 /** What became of a message that was taken. */
-export const took = { nothing: 0, dropped: 1, kept: 2, partFull: 3 } as const;
+export const took = {
+  nothing: 0,
+  dropped: 1,
+  kept: 2,
+  partFull: 3,
+  /** A transaction in progress is to be stored in part. */
+  streamFull: 4,
+  /** One that was sent while it was in progress has committed: `sealStreamed`, behind all that is in the buffer. */
+  streamed: 5,
+} as const;
+
+/** A transaction that was sent while it was in progress, to leave as a message of its own. */
+export type StreamedTransaction = {
+  readonly head: Buffer;
+  readonly parts: readonly Part[];
+  /** What is not stored yet. */
+  readonly records: Buffer;
+  readonly unstored: number;
+  readonly span: Span;
+  readonly seen: string;
+};
 
 /** What this side has seen of the other, as far as the reader needs it; conflict/seen.ts fits. */
 export interface SeenState {
@@ -30,6 +52,8 @@ export class StreamReader {
   readonly #skipUpTo: Position;
   /** Relations defined in the message under construction. */
   readonly #defined = new Set<number>();
+  readonly #inProgress = new InProgressTransactions();
+  #streamed: { transaction: InProgress; commit: StreamedCommit } | undefined;
   /** Definitions replaced within the open transaction: earlier rows of it were written under these. */
   readonly #replaced = new Map<number, Buffer>();
   /** Seen text that came in since the last kept transaction. */
@@ -79,6 +103,8 @@ export class StreamReader {
 
   /** Takes one pgoutput message and says what the caller may have to do. */
   take(b: Buffer, start: number, end: number): number {
+    if (this.#inProgress.inBlock && b[start] !== tag.streamStop)
+      return this.#inProgress.take(b, start, end) ? took.streamFull : took.nothing;
     switch (b[start]) {
       case tag.insert:
       case tag.update:
@@ -92,6 +118,17 @@ export class StreamReader {
         return this.#relation(b, start, end);
       case tag.truncate:
         return this.#truncate(b, start, end);
+      case tag.streamStart:
+        this.#inProgress.start(b, start);
+        return took.nothing;
+      case tag.streamStop:
+        return this.#inProgress.stop() ? took.streamFull : took.nothing;
+      case tag.streamCommit:
+        this.#streamed = this.#inProgress.commit(b, start, end);
+        return took.streamed;
+      case tag.streamAbort:
+        this.#inProgress.abort(b, start);
+        return took.nothing;
       case tag.type:
       case tag.origin:
       case tag.message:
@@ -117,6 +154,32 @@ export class StreamReader {
     // Parts are decoded one behind the other, so relations stay defined.
     this.records.clear();
     this.transactionStart = 0;
+  }
+
+  /** Stores the largest transaction in progress in part. */
+  cutStreamed(store: (records: Buffer, changes: number) => Part): void {
+    this.#inProgress.largest?.cut(store);
+  }
+
+  /**
+   * Hands over the transaction that has just committed, if it is to be sent. To be called when all before it has been
+   * handed over: what was seen, and hybrid time, go on in the order of commits.
+   */
+  sealStreamed(take: (sealed: StreamedTransaction) => void): void {
+    const { transaction, commit } = this.#streamed!;
+    this.#streamed = undefined;
+    const { records, relations, parts, own, progress, changes, unstored } = transaction;
+    this.#relations.adopt(relations);
+    for (const each of progress) this.#noteProgress(each);
+    if (own && progress.length === 0) this.activity = true;
+    this.endLsn = commit.endLsn;
+    const position = endOfTransaction(commit.commitLsn);
+    const time = this.#seen.timeOf(commit.time);
+    if (changes === 0 || position <= this.#skipUpTo) return;
+    if (!transaction.isHeartbeat) this.activity = true;
+    const span = { first: position, last: position, endLsn: commit.endLsn, transactions: 1, changes };
+    const head = transaction.head(commit, time);
+    take({ head, parts, records: records.view(), unstored, span, seen: this.#seen.toText() });
   }
 
   /**
@@ -169,15 +232,7 @@ export class StreamReader {
   }
 
   #row(b: Buffer, start: number, end: number): number {
-    const known = this.#relations.of(b, start);
-    if (!known)
-      throw new PgtwinError('wal-message-malformed', {
-        detail: `Relation ${u32(b, start + 1)} is not defined.`,
-      });
-    if (end - start > limits.changeBytes)
-      throw new PgtwinError('limit-exceeded', {
-        detail: `A row of ${known.relation.schema}.${known.relation.name} has ${end - start} bytes; at most ${limits.changeBytes} can be synchronized.`,
-      });
+    const known = relationAt(this.#relations, b, start, end);
     if (known.kind === 'user') {
       this.#first = false;
       if (this.#own || this.#skip) {
@@ -207,7 +262,10 @@ export class StreamReader {
   }
 
   #progress(known: KnownRelation, b: Buffer, start: number, end: number): void {
-    const { seen, changes } = readProgressRow(b, start, end, known.relation);
+    this.#noteProgress(readProgressRow(b, start, end, known.relation));
+  }
+
+  #noteProgress({ seen, changes }: ProgressRow): void {
     // A heartbeat that was applied is no reason for one of ours: two idle sides must not talk for ever.
     if (changes !== this.#progressChanges) this.activity = true;
     this.#progressChanges = changes;
@@ -222,15 +280,9 @@ export class StreamReader {
       this.#skipped += 1;
       return took.nothing;
     }
-    const count = u32(b, start + 1);
-    let last: KnownRelation | undefined;
-    for (let i = 0; i < count; i++) {
-      const known = this.#relations.get(u32(b, start + 6 + 4 * i));
-      if (known) this.#define(known);
-      last = known ?? last;
-    }
-    if (!last) throw new PgtwinError('wal-message-malformed', { detail: 'A truncate of unknown relations.' });
-    return this.#append(last, b, start, end);
+    const known = relationsOfTruncate(this.#relations, b, start);
+    for (const each of known) this.#define(each);
+    return this.#append(known.at(-1)!, b, start, end);
   }
 
   #append(known: KnownRelation, b: Buffer, start: number, end: number): number {

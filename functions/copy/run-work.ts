@@ -31,6 +31,8 @@ export type WorkDeps = {
 const MOST_RECEIVES = 5;
 /** So much before the function would be ended, a chunk is given up, so that it can still be reported. */
 const RESERVE_MS = 5_000;
+/** So often a worker looks whether its chunks are still wanted. */
+const LOOK_MS = 2_000;
 /** Data exceptions and internal errors, such as "malformed tsquery". */
 const BINARY_REFUSED = /^(22|XX)/;
 
@@ -68,6 +70,7 @@ async function runMessage(
   const open = deps.open ?? openSession;
 
   const { pace, close } = openPace(deps.repository, task, message.lanes);
+  let lookedAt = performance.now();
   let session: CopySession | undefined;
   const cut = (): void => session?.destroy();
   signal.addEventListener('abort', cut);
@@ -104,6 +107,11 @@ async function runMessage(
       }
       n++;
       change = {};
+      // A task that was paused or released meanwhile waits for the chunk that runs, not for all of the message.
+      if (performance.now() - lookedAt >= LOOK_MS) {
+        if (!(await stillWanted(message, deps))) return;
+        lookedAt = performance.now();
+      }
     }
   } finally {
     close();

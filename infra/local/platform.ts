@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -40,6 +41,8 @@ const TABLE = 'pgtwin';
 const BUCKET = 'pgtwin-parts';
 const PREFIX = 'pgtwin';
 const QUEUE_POLL_MS = 200;
+/** Each keeps a core and a half busy, the servers' work included: more would only be started for nothing. */
+const COPY_WORKERS = Math.min(4, Math.max(2, availableParallelism()));
 const local = { accessKeyId: 'local', secretAccessKey: 'local' };
 
 /** A process that is started with these and a pipe as its input ends with us, however we end. */
@@ -88,7 +91,7 @@ export class Platform {
       entry: entry('copy/handler.ts'),
       functionName: 'copy',
       env,
-      concurrency: 4,
+      concurrency: COPY_WORKERS,
       onLine,
     });
   }
@@ -121,6 +124,7 @@ export class Platform {
       PGTWIN_COPY_QUEUE_URL: copyQueue.QueueUrl ?? '',
       PGTWIN_SECRETS: `file:${join(stateDir, 'secrets.json')}`,
       PGTWIN_LOG: options.log ?? 'info',
+      // A look costs nothing here, and somebody waits for what was started.
       PGTWIN_POLL_MS: '200',
       PGTWIN_LEASE_MS: String(options.leaseMs ?? 3_000),
       PGTWIN_API_TOKENS: options.apiTokens,

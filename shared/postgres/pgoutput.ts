@@ -1,7 +1,7 @@
 import { PgtwinError } from '../errors/pgtwin-error.ts';
 
 /**
- * Readers of pgoutput messages, protocol version 1 (PostgreSQL manual, 53.9 "Logical Replication Message Formats").
+ * Readers of pgoutput messages, protocol version 2 (PostgreSQL manual, 53.9 "Logical Replication Message Formats").
  * They work on offsets into a buffer and copy nothing; values are text as PostgreSQL printed it.
  */
 export const tag = {
@@ -15,6 +15,10 @@ export const tag = {
   delete: 0x44, // D
   truncate: 0x54, // T
   message: 0x4d, // M
+  streamStart: 0x53, // S
+  streamStop: 0x45, // E
+  streamCommit: 0x63, // c
+  streamAbort: 0x41, // A
 } as const;
 
 declare global {
@@ -73,6 +77,16 @@ export const readCommit = (
   if (end !== at + 26) throw malformed('commit has not its length');
   return { commitLsn: u64(b, at + 2), endLsn: u64(b, at + 10), time: u64(b, at + 18) };
 };
+
+/** Begin as the server sends it for a transaction that is not streamed; the time in microseconds since 2000-01-01. */
+export function writeBegin(begin: { commitLsn: bigint; time: bigint; xid: number }): Buffer {
+  const b = Buffer.allocUnsafe(21);
+  b[0] = tag.begin;
+  b.writeBigUInt64BE(begin.commitLsn, 1);
+  b.writeBigInt64BE(begin.time, 9);
+  b.writeUInt32BE(begin.xid, 17);
+  return b;
+}
 
 /** Relation, from its tag up to `end`. */
 export function readRelation(b: Buffer, at: number, end: number): Relation {

@@ -49,6 +49,9 @@ export class RecordDecoder {
   #seen: string[] = [];
   #open: DecodedTransaction | undefined;
   #index = 0;
+  /** Of the open transaction: the number of the next part, and by part what was rolled back in it. */
+  #part = 0;
+  readonly #aborted = new Map<number, number[]>();
 
   /** Throws `message-malformed` on anything that is not a record. */
   decode(bytes: Buffer): DecodedChanges {
@@ -84,8 +87,16 @@ export class RecordDecoder {
 
   #records(out: DecodedChanges, from: number, to: number): void {
     const b = out.bytes;
+    const aborted = this.#aborted.get(this.#part++) ?? [];
+    let next = 0;
     let at = from;
     while (at < to) {
+      if (at - from === aborted[next]) {
+        at = from + aborted[next + 1]!;
+        next += 2;
+        if (!(at <= to)) throw new PgtwinError('message-malformed', { detail: 'A part is cut off.' });
+        continue;
+      }
       const start = at + 4;
       const end = start + u32(b, at);
       if (!(end <= to) || end <= start)
@@ -93,6 +104,10 @@ export class RecordDecoder {
       this.#record(b, start, end, out);
       at = end;
     }
+    if (next < aborted.length)
+      throw new PgtwinError('message-malformed', {
+        detail: 'What was rolled back is not where it should be.',
+      });
   }
 
   #record(b: Buffer, start: number, end: number, out: DecodedChanges): void {
@@ -120,6 +135,8 @@ export class RecordDecoder {
       case recordTag.seen:
         this.#seen.push(b.latin1Slice(start + 1, end));
         return;
+      case recordTag.aborted:
+        return this.#aborts(b, start, end);
       case recordTag.skipped:
         if (end - start !== 5)
           throw new PgtwinError('message-malformed', { detail: 'A count of changes has not its length.' });
@@ -178,6 +195,22 @@ export class RecordDecoder {
     if (counts) this.#index += 1;
   }
 
+  /** Ranges in order of their parts and offsets, each 12 bytes. */
+  #aborts(b: Buffer, start: number, end: number): void {
+    if ((end - start) % 12 !== 1)
+      throw new PgtwinError('message-malformed', {
+        detail: 'A list of what was rolled back has not its length.',
+      });
+    for (let at = start + 1; at < end; at += 12) {
+      const [part, from, to] = [u32(b, at), u32(b, at + 4), u32(b, at + 8)];
+      const ranges = this.#aborted.get(part);
+      if (part < this.#part || to <= from || from < (ranges?.at(-1) ?? 0))
+        throw new PgtwinError('message-malformed', { detail: 'What was rolled back is not in order.' });
+      if (ranges) ranges.push(from, to);
+      else this.#aborted.set(part, [from, to]);
+    }
+  }
+
   #begin(b: Buffer, start: number, end: number, out: DecodedChanges): void {
     if (this.#open) throw new PgtwinError('message-malformed', { detail: 'A transaction inside another.' });
     const { commitLsn, time, xid } = readBegin(b, start, end);
@@ -193,6 +226,8 @@ export class RecordDecoder {
     };
     this.#seen = [];
     this.#index = 0;
+    this.#part = 1;
+    this.#aborted.clear();
     out.transactions.push(this.#open);
   }
 

@@ -9,6 +9,8 @@ export const limits = {
   inlineBytes: 700 * 1024,
   /** A transaction larger than this is cut into parts that are stored while it streams. */
   partBytes: 8 * 1024 * 1024,
+  /** Buffers of all transactions in progress together: above it the largest is stored, whatever it holds. */
+  inProgressBytes: 64 * 1024 * 1024,
   /** One change may not be larger (PostgreSQL's own limit for a value is 1 GB). */
   changeBytes: 256 * 1024 * 1024,
   /** Sealed messages that wait for the queue before the replication socket is paused. */

@@ -9,10 +9,12 @@ import { asPosition, type Position } from './position.ts';
  *
  * Version 1 records: 4 bytes length, then a raw pgoutput message (Relation, Begin, Insert, Update, Delete, Truncate,
  * Commit) or one of our own, told by a lower-case tag: `s` what the sender had seen of the other side, added from
- * here on (before a Begin); `k` a count of changes left out here (their positions stay theirs).
+ * here on (before a Begin); `k` a count of changes left out here (their positions stay theirs); `a`, in the first part
+ * of a transaction in parts, where records of rolled back subtransactions stand in the parts (number of the part, first
+ * offset, offset behind): those do not count, and have no position.
  */
 export const FORMAT_VERSION = 1;
-export const recordTag = { seen: 0x73, skipped: 0x6b } as const;
+export const recordTag = { seen: 0x73, skipped: 0x6b, aborted: 0x61 } as const;
 
 const position = z.string().transform((text) => asPosition(text));
 const counter = z.number().int().min(0);

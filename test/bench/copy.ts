@@ -3,7 +3,10 @@ import { alternate, type Bench } from './rounds.ts';
 import { compare } from './statistics.ts';
 import { cpuSeconds, difference, peakMegabytes } from './usage.ts';
 
-/** W4: the initial copy of the accounts table with its key, until changes are replicated. */
+/**
+ * W4: the initial copy of the accounts table with its key, from the start (the subscription; the task's start) until
+ * changes are replicated in that direction. What comes before (publication; configuration and precheck) is not in it.
+ */
 export async function copy(bench: Bench) {
   const { databases, scale, say } = bench;
   const { b } = databases;
@@ -13,11 +16,13 @@ export async function copy(bench: Bench) {
     await b.client.query(/* sql */ `drop schema bench cascade`);
     // pgtwin makes the tables itself; native replication has to find them.
     if (on.name === 'native') await b.client.query(definition);
+    await on.prepareCopy();
     const before = cpuSeconds(databases, on);
     const start = performance.now();
-    await on.attachWithCopy();
+    await on.copy();
     const seconds = (performance.now() - start) / 1000;
     const used = difference(before, cpuSeconds(databases, on));
+    await on.settle();
     const differing = await differingTables(databases);
     say(
       `  ${on.name.padEnd(7)} ${seconds.toFixed(2)} s, ${Math.round(rows / seconds)} rows/s, processor ${JSON.stringify(used)}, memory ${JSON.stringify(peakMegabytes(on))}` +

@@ -1,16 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { bounds } from './bounds.ts';
 import { copy } from './copy.ts';
 import { openDatabases } from './databases.ts';
 import { detection } from './detection.ts';
 import { drain } from './drain.ts';
+import { growth } from './growth.ts';
 import { large } from './large.ts';
 import { latency } from './latency.ts';
 import { makeTables } from './load.ts';
 import { machineFacts } from './machine.ts';
 import { Native } from './native.ts';
 import { pieces } from './pieces.ts';
+import { writePlots } from './plots.ts';
 import { Profiler } from './profiler.ts';
 import type { Bench } from './rounds.ts';
 import { Twin } from './twin.ts';
@@ -22,7 +25,9 @@ two servers, in turns. A ratio above 1 means that pgtwin is faster.
 
   --work W1,W2  W1 backlog, W1b backlogs on both sides, W2 a large transaction, W3 latency at 200 transactions a
                 second, W3b at 2,000, W4 copy, detection (what looking for conflicts costs), pieces (capture,
-                codec and apply alone); default: all
+                codec and apply alone); default: all of these. When asked for: load (latency from 20 to 4,000
+                transactions a second), growth (throughput by amount, tables, sizes), bounds (2,000 tables, 1,000
+                columns, a row of 100 MB, slow destination)
   --quick       small amounts, for a look; figures for comparison need the full ones
   --rounds N    of each (default 3, quick 2)
   --only SYSTEM native or pgtwin alone, for a profile
@@ -30,6 +35,7 @@ two servers, in turns. A ratio above 1 means that pgtwin is faster.
   --config JSON fields over the configuration of pgtwin's tasks
   --profile DIR processor profiles of pgtwin's processes while they drain (W1, W1b, W2), for Chrome's tools
   --json FILE   the figures as JSON
+  --plots DIR   plots of growth and latency as SVG, of what was run
   --log LEVELS  what pgtwin's parts log, such as info,apply=debug; all of it is shown`;
 
 const works: Record<string, (bench: Bench) => Promise<object>> = {
@@ -41,7 +47,16 @@ const works: Record<string, (bench: Bench) => Promise<object>> = {
   W4: (bench) => copy(bench),
   detection: (bench) => detection(bench, bench.quick ? 20_000 : 100_000),
   pieces: (bench) => pieces(bench, bench.quick ? 20_000 : 100_000),
+  load: async (bench) => {
+    const rates = [20, 200, 1000, 2000, 4000];
+    const at: Record<string, object> = {};
+    for (const rate of rates) at[rate] = await latency(bench, rate, bench.quick ? 3 : 10);
+    return at;
+  },
+  growth,
+  bounds,
 };
+const onRequest = ['load', 'growth', 'bounds'];
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -53,6 +68,7 @@ async function main(): Promise<void> {
       scale: { type: 'string' },
       config: { type: 'string' },
       json: { type: 'string' },
+      plots: { type: 'string' },
       profile: { type: 'string' },
       log: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -60,7 +76,7 @@ async function main(): Promise<void> {
   });
   if (values.help) return console.log(usage);
   const { quick } = values;
-  const chosen = values.work?.split(',') ?? Object.keys(works);
+  const chosen = values.work?.split(',') ?? Object.keys(works).filter((name) => !onRequest.includes(name));
   const unknown = chosen.find((name) => !(name in works));
   if (unknown) throw new Error(`There is no work "${unknown}": ${Object.keys(works).join(', ')}.`);
   const scale = Number(values.scale ?? (quick ? 5 : 50));
@@ -103,6 +119,7 @@ async function main(): Promise<void> {
   } finally {
     await twin.stop();
   }
+  if (values.plots) await writePlots(values.plots, figures);
   if (values.json) await writeFile(values.json, `${JSON.stringify({ machine, work: figures }, null, 2)}\n`);
 }
 

@@ -18,8 +18,11 @@ export class Native implements Replication {
     for (const side of sides) await untilSending(this.#databases[side]);
   }
 
-  async attachWithCopy(): Promise<void> {
+  async prepareCopy(): Promise<void> {
     await this.#publish();
+  }
+
+  async copy(): Promise<void> {
     await this.#subscribe('b', true);
     const { client } = this.#databases.b;
     await until(async () => {
@@ -29,6 +32,8 @@ export class Native implements Replication {
       return rows[0]!.done;
     });
   }
+
+  async settle(): Promise<void> {}
 
   async #publish(): Promise<void> {
     for (const side of sides)

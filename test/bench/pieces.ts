@@ -19,6 +19,7 @@ import {
 } from '../../shared/stream/message.ts';
 import { lsnText } from '../../shared/stream/position.ts';
 import { Repository } from '../../shared/task/repository.ts';
+import { awsCost } from './cost.ts';
 import type { BenchDatabase } from './databases.ts';
 import { differingTables, resetTables, writeMarker, writeTransactions } from './load.ts';
 import type { Bench } from './rounds.ts';
@@ -42,6 +43,8 @@ export async function pieces(bench: Bench, transactions: number) {
     apply: middle((r) => r.apply),
     bytesPerRow: middle((r) => r.bytesPerRow),
     messages: middle((r) => r.messages),
+    awsDollarsPerGigabyte: middle((r) => r.cost.perGigabyte),
+    awsDollarsPerMillionTransactions: middle((r) => r.cost.perMillionTransactions),
   };
 }
 
@@ -85,6 +88,13 @@ async function piecesOnce({ databases, twin, scale, say, profile }: Bench, trans
     apply: rows / applied.seconds,
     bytesPerRow: sent / rows,
     messages: bodies.length,
+    cost: awsCost({
+      messageBytes: bodies.map((body) => body.length),
+      applySeconds: applied.seconds,
+      captureSeconds: captured.seconds,
+      transactions,
+      changeBytes: bytes,
+    }),
   };
 }
 

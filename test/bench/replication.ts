@@ -6,8 +6,12 @@ export interface Replication {
   readonly name: 'native' | 'pgtwin';
   /** Starts it between two databases with the same rows; resolves when changes go both ways. */
   attach(): Promise<void>;
-  /** Starts it from side a with a copy of its rows to the empty tables of side b; resolves when all are there. */
-  attachWithCopy(): Promise<void>;
+  /** What has to be said before a copy from side a to side b can be started. */
+  prepareCopy(): Promise<void>;
+  /** Starts it; resolves when all rows are there and changes of side a go to side b. */
+  copy(): Promise<void>;
+  /** After a copy: until all of it is as it stays. */
+  settle(): Promise<void>;
   /** Takes it away without a trace. */
   detach(): Promise<void>;
   /** Process numbers of its own parts outside of the servers, by name. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Platform } from '../../infra/local/platform.ts';
+import type { Direction } from '../../shared/task/schema.ts';
 import type { BenchDatabase, BenchDatabases } from './databases.ts';
 import type { Replication } from './replication.ts';
 
@@ -47,16 +48,28 @@ export class Twin implements Replication {
   }
 
   /** `more` are fields over the configuration of both tasks. */
-  attach(more: object = {}): Promise<void> {
+  async attach(more: object = {}): Promise<void> {
     const config = { types: { schema: false, full: false, incremental: true }, conflictingTables: 'ignore' };
-    return this.#start({ ...config, ...more });
+    await this.#configure({ ...config, ...more });
+    await this.#startForward();
+    await this.#untilRunning('forward', 'reverse');
   }
 
-  attachWithCopy(): Promise<void> {
-    return this.#start({});
+  async prepareCopy(): Promise<void> {
+    await this.#configure({});
   }
 
-  async #start(more: object): Promise<void> {
+  /** Until the copied direction runs, as native replication is measured; the other one starts behind it. */
+  async copy(): Promise<void> {
+    await this.#startForward();
+    await this.#untilRunning('forward');
+  }
+
+  async settle(): Promise<void> {
+    await this.#untilRunning('forward', 'reverse');
+  }
+
+  async #configure(more: object): Promise<void> {
     const { a, b } = this.#o.databases;
     const { id } = await this.#call<{ id: string }>('POST', '/v1/pairs', {
       name: 'bench',
@@ -69,14 +82,29 @@ export class Twin implements Replication {
       reverse: { ...config, autoStart: true },
     });
     await this.#call('POST', `/v1/pairs/${id}/precheck`, { ignoreAlerts: true });
-    await this.#call('POST', `/v1/pairs/${id}/tasks/forward/start`);
+  }
+
+  async #startForward(): Promise<void> {
+    await this.#call('POST', `/v1/pairs/${this.pair}/tasks/forward/start`);
+  }
+
+  async #untilRunning(...directions: Direction[]): Promise<void> {
     for (;;) {
-      const { tasks } = await this.#call<PairView>('GET', `/v1/pairs/${id}`);
-      const both = Object.values(tasks);
-      const failed = both.find(({ state }) => state === 'Failed');
+      const { tasks } = await this.#call<PairView>('GET', `/v1/pairs/${this.pair}`);
+      const failed = Object.values(tasks).find(({ state }) => state === 'Failed');
       if (failed) throw new Error(`A task failed: ${JSON.stringify(failed.error)}`);
-      if (both.every(({ state }) => state === 'Running')) return;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (directions.every((direction) => tasks[direction]?.state === 'Running')) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  /** The error of a task that fails now. */
+  async untilFailed(direction: Direction): Promise<string> {
+    for (;;) {
+      const { tasks } = await this.#call<PairView>('GET', `/v1/pairs/${this.pair}`);
+      const { state, error } = tasks[direction]!;
+      if (state === 'Failed') return JSON.stringify(error);
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 
@@ -114,11 +142,12 @@ export class Twin implements Replication {
   }
 
   processes(): Readonly<Record<string, number>> {
-    const { capturePid, apply } = this.platform;
+    const { capturePid, apply, copy } = this.platform;
     return {
       'queue and poller': process.pid,
       ...(capturePid ? { capture: capturePid } : {}),
       ...Object.fromEntries(apply.environments.map((pid, n) => [`apply ${n + 1}`, pid])),
+      ...Object.fromEntries(copy.environments.map((pid, n) => [`copy ${n + 1}`, pid])),
     };
   }
 

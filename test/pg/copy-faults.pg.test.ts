@@ -155,6 +155,36 @@ test('with the snapshot lost, finished tables stay and the others are copied aga
   expect([...copiedTables]).toEqual([]);
 });
 
+test('ended between the last chunk and its primary key: the next attempt keeps the rows and builds the key', async () => {
+  await using twin = await openCopyTwin({ a: { schema: rows(5000) } });
+  await twin.configure('forward', small, { start: true });
+  // Lets rows in and keeps the key out.
+  const locker = await twin.b.connect();
+  let locked: Promise<unknown> | undefined;
+  twin.work.deliver = async (body, run) => {
+    locked ??= locker.query('begin; lock table item in row exclusive mode');
+    await locked;
+    await run(body);
+  };
+  const stop = new AbortController();
+  const ended = expect(twin.initialize('forward', { signal: stop.signal })).rejects.toThrow();
+  const building = /* sql */ `select pid from pg_stat_activity where datname = current_database()
+    and wait_event_type = 'Lock' and query ilike 'alter table%primary key%'`;
+  await until('the key to wait', async () => (await twin.b.superuserRows(building))[0]?.['pid']);
+  stop.abort();
+  await ended;
+  await locker.query('rollback');
+  const counts = 'select count(*)::int as n, count(distinct id)::int as d from item';
+  expect(await twin.b.rows(counts)).toEqual([{ n: 5000, d: 5000 }]);
+  const keys = `select count(*)::int as n from pg_constraint where contype = 'p' and conrelid = 'item'::regclass`;
+  expect(await twin.b.rows(keys)).toEqual([{ n: 0 }]);
+
+  await twin.initialize('forward');
+  expect(await twin.b.rows(counts)).toEqual([{ n: 5000, d: 5000 }]);
+  expect(await twin.b.rows(keys)).toEqual([{ n: 1 }]);
+  expect(await differences(twin.a, twin.b)).toEqual([]);
+});
+
 test('a worker of a former attempt can not commit any more', async () => {
   await using twin = await openCopyTwin({ a: { schema: rows(5000) } });
   await twin.configure('forward', { ...small, copyParallelism: 1 }, { start: true });

@@ -58,3 +58,23 @@ test('one million rows in one transaction arrive', async () => {
   expect(await twin.differences()).toEqual([]);
   expectLittleMemory();
 });
+
+test('a large transaction: odd texts, a rolled back subtransaction, and a row that the other side has made meanwhile', async () => {
+  const client = await twin.a.connect();
+  const odd = String.raw`E'tab\t line\n return\r backslash\\ \\N \\. ' || g`;
+  await client.query(/* sql */ `begin;
+    insert into item select g, g, case when g % 7 <> 0 then ${odd} end from generate_series(3000001, 3060000) g;
+    savepoint here;
+    insert into item select g, g, repeat('gone', 40) from generate_series(3060001, 3120000) g;
+    rollback to here;
+    insert into item select g, g, repeat('stays', 40) from generate_series(3100001, 3160000) g`);
+  await twin.b.query(`insert into item values (3150000, 0, 'made here')`);
+  await client.query(`update item set n = -1 where id between 3059001 and 3101000; commit`);
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+  const [counts] = await twin.b.rows(
+    `select count(*)::int as n, count(*) filter (where t like 'tab%')::int as odd, count(*) filter (where n = -1)::int as updated
+       from item where id > 3000000`,
+  );
+  expect(counts).toEqual({ n: 120_000, odd: 51_429, updated: 2_000 });
+});

@@ -1,0 +1,82 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+import { mark, u32 } from '../../shared/postgres/pgoutput.ts';
+import { type NetRow, type NetTable, refsOf } from './net-change.ts';
+import { type ApplyTable, columnList } from './tables.ts';
+
+/** From so many rows on: below, a statement with arrays takes as long. */
+const LEAST_ROWS = 1_000;
+const BUFFER_BYTES = 256 * 1024;
+const NULL = Buffer.from('\\N');
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const BACKSLASH = 0x5c;
+
+/**
+ * Whether the rows can go by COPY: new ones only. One whose key or unique value is there makes the COPY fail, and with
+ * it the transaction, which is then written in another way; so it is for transactions so large that this is rare.
+ */
+export const canCopy = ({ table, rows }: NetTable): boolean => {
+  if (rows.size < LEAST_ROWS || table.deferrableUnique) return false;
+  for (const { op } of rows.values()) if (op !== 'insert') return false;
+  return true;
+};
+
+/** Adds the rows by COPY, half the work for the server of an INSERT of arrays. Throws 23505 where one is there. */
+export async function copyRows(client: pg.Client, { table, rows }: NetTable, bytes: Buffer): Promise<void> {
+  const columns = table.columns.map((_, c) => c);
+  const sql = /* sql */ `copy ${table.sql} (${columnList(table, columns)}) from stdin`;
+  const text = Readable.from(copyText(bytes, table, rows.values()), { objectMode: false });
+  await pipeline(text, client.query(copyFrom(sql, { highWaterMark: BUFFER_BYTES })));
+}
+
+/** The rows in COPY's text format (manual, COPY, "File Formats"), in buffers of about 256 KB. */
+export function* copyText(bytes: Buffer, table: Pick<ApplyTable, 'columns'>, rows: Iterable<NetRow>) {
+  const count = table.columns.length;
+  const refs: number[] = [];
+  let out = Buffer.allocUnsafe(BUFFER_BYTES);
+  let at = 0;
+  for (const row of rows) {
+    const of = row.refs ?? refsOf(bytes, row.at, refs);
+    for (let c = 0; c < count; c++) {
+      const ref = of[c]!;
+      const text = bytes[ref] === mark.text;
+      const size = text ? u32(bytes, ref + 1) : NULL.length;
+      // Each byte may need a backslash; a tab or newline follows.
+      if (at + 2 * size + 1 > out.length) {
+        if (at > 0) yield out.subarray(0, at);
+        out = Buffer.allocUnsafe(Math.max(BUFFER_BYTES, 2 * size + 1));
+        at = 0;
+      }
+      if (text) at = escaped(bytes, ref + 5, ref + 5 + size, out, at);
+      else at += NULL.copy(out, at);
+      out[at++] = c === count - 1 ? NEWLINE : TAB;
+    }
+  }
+  if (at > 0) yield out.subarray(0, at);
+}
+
+function escaped(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
+  let p = at;
+  for (let i = start; i < end; i++) {
+    const byte = from[i]!;
+    if (byte === BACKSLASH || byte <= RETURN) {
+      if (byte === TAB) {
+        to[p++] = BACKSLASH;
+        to[p++] = 0x74;
+        continue;
+      }
+      if (byte === NEWLINE || byte === RETURN) {
+        to[p++] = BACKSLASH;
+        to[p++] = byte === NEWLINE ? 0x6e : 0x72;
+        continue;
+      }
+      if (byte === BACKSLASH) to[p++] = BACKSLASH;
+    }
+    to[p++] = byte;
+  }
+  return p;
+}
