@@ -121,7 +121,7 @@ async function applyPortion(messages: readonly Message[], options: BatchOptions)
   for (let piece = work.shift(); piece; piece = work.shift()) {
     const done = await attempt(options, piece, units, decoded, seen);
     if (done === 'split') {
-      work.unshift(...smaller(piece));
+      work.unshift(...smaller(piece, decoded.transactions));
       continue;
     }
     result.transactions += done.transactions;
@@ -134,13 +134,25 @@ async function applyPortion(messages: readonly Message[], options: BatchOptions)
 
 type Piece = { readonly from: number; readonly to: number; readonly mode: Mode };
 
-/** Halves, until one source transaction is alone: that one is replayed change by change, at last strictly. */
-function smaller({ from, to, mode }: Piece): Piece[] {
-  if (to - from <= 1) return [{ from, to, mode: mode === 'sets' ? 'exact' : 'strict' }];
+/** So few changes are replayed at once: attempts by sets that fail again cost more than their statements. */
+const FEW_CHANGES = 100;
+
+/**
+ * Halves by sets, until one source transaction or few changes are left: those are replayed change by change; if that
+ * fails too, each source transaction by itself, at last strictly.
+ */
+export function smaller(
+  { from, to, mode }: Piece,
+  transactions: readonly Pick<DecodedTransaction, 'from' | 'to'>[],
+): Piece[] {
+  const alone = to - from <= 1;
+  const changes = transactions[to - 1]!.to - transactions[from]!.from;
+  if (mode === 'sets' && (alone || changes <= FEW_CHANGES)) return [{ from, to, mode: 'exact' }];
+  if (alone) return [{ from, to, mode: 'strict' }];
   const middle = (from + to) >> 1;
   return [
-    { from, to: middle, mode: 'sets' },
-    { from: middle, to, mode: 'sets' },
+    { from, to: middle, mode },
+    { from: middle, to, mode },
   ];
 }
 
