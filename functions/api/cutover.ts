@@ -3,7 +3,7 @@ import type { CutoverBody, CutoverReport } from '../../shared/client/verify-cont
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { connect, disconnect, type Target } from '../../shared/postgres/connect.ts';
 import { furthestValue, moveOf, readSequences, type SequenceState } from '../../shared/postgres/sequences.ts';
-import { translate } from '../../shared/postgres/sqlstate.ts';
+import { codeOf, translate } from '../../shared/postgres/sqlstate.ts';
 import { targetOf } from '../../shared/task/ports.ts';
 import {
   type Direction,
@@ -65,6 +65,8 @@ export async function cutOver(
     }
     const states = { forward: forward.state, reverse: reverse.state };
     return { direction, dryRun, at: deps.now().toISOString(), ready, checks, sequences, sql, states };
+  } catch (error) {
+    throw codeOf(error) === '' ? error : translate(error);
   } finally {
     await Promise.all(Object.values(clients).map(disconnect));
   }
@@ -222,11 +224,7 @@ async function furthestOf(
   }
 }
 
+/** Not in one transaction: a sequence that was set stays set anyway. */
 async function run(client: pg.Client, statements: readonly string[]): Promise<void> {
-  try {
-    // Not in one transaction: a sequence that was set stays set anyway.
-    for (const sql of statements) await client.query(sql);
-  } catch (error) {
-    throw translate(error);
-  }
+  for (const sql of statements) await client.query(sql);
 }
