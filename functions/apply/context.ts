@@ -1,5 +1,6 @@
 import type { Key } from '../../shared/conflict/rows.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { qualified } from '../../shared/postgres/ident.ts';
 import { tag } from '../../shared/postgres/pgoutput.ts';
 import { type Choice, findChoice, keyHash, readChoices } from '../../shared/task/choice.ts';
 import { mayStop } from '../../shared/task/conflict-config.ts';
@@ -50,7 +51,11 @@ export async function readContext(repository: Repository, taskId: string, now: n
   const objects = taskObjects(config, prepared.list);
   const both = other && otherPrepared && { config: other, prepared: otherPrepared.list };
   const mirrored = mirroredBy(config, prepared.list, both);
-  const settings = settingsOf({ task, pair, config, other, mirrored, choices, objects });
+  const foreignKeys = new Map(prepared.list.map((t) => [qualified(t.schema, t.name), t.references ?? []]));
+  // A parent that a condition leaves out is no conflict.
+  const whole = prepared.list.every((t) => !t.filter && !t.publish?.where);
+  const references = whole ? (t: ApplyTable) => foreignKeys.get(t.sql) ?? [] : undefined;
+  const settings = settingsOf({ task, pair, config, other, mirrored, choices, objects, references });
   return { pair, task, config, objects, readAt: now, settings };
 }
 
@@ -61,16 +66,28 @@ type Read = {
   /** The opposite task's, if it is configured. */
   readonly other: TaskConfig | undefined;
   readonly mirrored: (table: ApplyTable) => boolean;
+  /** Signatures of the foreign keys that a table has on the source; undefined where rows are left out. */
+  readonly references: ((table: ApplyTable) => readonly string[]) | undefined;
   readonly choices: readonly Choice[];
   readonly objects: TaskObjects;
 };
 
-function settingsOf({ task, pair, config, other, mirrored, choices, objects }: Read): ApplySettings {
+function settingsOf({
+  task,
+  pair,
+  config,
+  other,
+  mirrored,
+  choices,
+  objects,
+  references,
+}: Read): ApplySettings {
   const here = destinationOf(task.direction);
   const there = sourceOf(task.direction);
   const role: Role = here === pair.arbiter ? 'arbiter' : 'follower';
   // Both sides must agree on who decides: the task that ends at the arbiter says it.
   const deciding = role === 'arbiter' ? config : other;
+  const forward = task.direction === 'forward' ? config : other;
   const wants = new WeakMap<ApplyTable, ReadonlyMap<number, boolean>>();
   const together = isDecidedTogether(deciding, deciding === config ? other : config);
   return {
@@ -84,6 +101,12 @@ function settingsOf({ task, pair, config, other, mirrored, choices, objects }: R
     choice: (first, last, table, of) =>
       findChoice(choices, first, last, () => of.map((key) => hashOf(table, key))),
     log: config.conflictLog,
+    references: {
+      rule: deciding?.missingParent ?? 'restore-parent',
+      // What side b has of side a's schema was made before its foreign keys were.
+      isKnown: (child, signature) =>
+        references !== undefined && (forward?.types.schema === true || references(child).includes(signature)),
+    },
     tombstones: [config, ...config.tablePolicies].some((each) => each.onDeleted === 'by-time'),
     wants(table, kind) {
       let wanted = wants.get(table);

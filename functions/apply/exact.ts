@@ -7,6 +7,7 @@ import {
   type Key,
   keyOf,
   keyText,
+  type Row,
   type Side,
   sameKey,
   type Unique,
@@ -60,12 +61,24 @@ export type ChoiceOf = (
   keys: readonly Key[],
 ) => 'source' | 'destination' | undefined;
 
+/** Takes what is done to parents and children of foreign keys (`references.ts`). */
+export type ReferenceNotes = {
+  /** To be awaited before anything else of the table is noted. */
+  load(table: ApplyTable): Promise<void>;
+  /** A row of a key was read, before it is changed. */
+  met(table: ApplyTable, key: Key, row: Row): void;
+  wrote(exact: ExactChange, row: Row): void;
+  removed(exact: ExactChange, key: Key): void;
+  answered(exact: ExactChange): void;
+};
+
 export type ExactOptions = {
   readonly session: Session;
   /** Rows may be read ahead and written behind. */
   readonly inSets: boolean;
   /** Takes what is written, for deferrable constraints are looked at later; undefined: every change is decided on them. */
   readonly deferred: DeferredUniques | undefined;
+  readonly references: ReferenceNotes;
   readonly role: (table: ApplyTable) => Role;
   readonly settings: (table: ApplyTable, source: SourceFacts) => Settings;
   /** This side and the other. */
@@ -120,6 +133,9 @@ export class ExactExecutor {
   }
 
   async #one(exact: ExactChange): Promise<void> {
+    const { references } = this.#o;
+    await references.load(exact.table);
+    if (exact.change.op === 'answer') references.answered(exact);
     const steps = this.#stepsOf(exact);
     let step = steps.next();
     while (!step.done) step = steps.next(await this.#carryOut(step.value, exact));
@@ -152,17 +168,20 @@ export class ExactExecutor {
       case 'insert':
         await this.#rows.insert(table, step.row);
         this.#o.deferred?.addRow(table, step.row);
+        this.#o.references.wrote(exact, step.row);
         this.controls.wrote(table, keyOf(table.table, step.row), source);
         return;
       case 'update': {
         await this.#rows.update(table, step.key, step.row);
         this.#o.deferred?.addRow(table, step.row);
+        this.#o.references.wrote(exact, step.row);
         const key = table.key.map((k, i) => step.row[k] ?? step.key[i]!);
         this.controls.wrote(table, key, source);
         return;
       }
       case 'delete':
         await this.#rows.delete(table, step.key);
+        this.#o.references.removed(exact, step.key);
         this.controls.wrote(table, step.key, source);
         return;
       case 'outcome':
@@ -240,7 +259,10 @@ export class ExactExecutor {
       deleted: deletion !== undefined,
       pull: role(table) === 'follower' ? this.controls.openPull(table, key) : null,
     };
-    if (row) this.controls.met(table, key, { time: local.time, side: local.side }, row.xmin);
+    if (row) {
+      this.controls.met(table, key, { time: local.time, side: local.side }, row.xmin);
+      this.#o.references.met(table, key, row.values);
+    }
     return local;
   }
 

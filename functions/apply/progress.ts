@@ -24,6 +24,7 @@ export type Progress = {
 
 const lockSql = /* sql */ `
   select p.generation, p.epoch, p.position, p.resend_epoch, p.seen, p.own, t.slot_xmin,
+         (select d.xmin::text from pgtwin.task d where d.task = $1 and d.role = 'destination') as definition,
          pg_snapshot_xmax(pg_current_snapshot())::text as next, pg_current_xact_id()::text as xid
     from pgtwin.apply_progress p
     left join pgtwin.task t on t.task = $3 and t.role = 'source'
@@ -38,6 +39,7 @@ export async function lockProgress(session: Session, opposite: string): Promise<
   });
   const row = rows[0];
   if (!row) return undefined;
+  session.definedAs(row.definition);
   const seen = row.seen ? parseSeen(row.seen) : nothingSeen;
   return {
     generation: Number(row.generation),

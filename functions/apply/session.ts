@@ -29,6 +29,8 @@ export type Session = {
   tableNamed(name: string): Promise<ApplyTable | undefined>;
   /** Forgets table definitions: the destination's may have changed. */
   forgetTables(): void;
+  /** The same where this is another text than last time: it changes when indexes and foreign keys have been made. */
+  definedAs(definition: string | null): void;
   /** True once the connection is gone: a restarted server closes those that are idle, too. */
   isClosed(): boolean;
   close(): Promise<void>;
@@ -81,9 +83,15 @@ export async function openSession(options: {
   client.once('end', () => {
     closed = true;
   });
+  let defined: string | null = null;
   const tables = new Map<string, ApplyTable>();
   const named = new Map<string, ApplyTable>();
-  const byRelation = new WeakMap<Relation, ApplyTable>();
+  let byRelation = new WeakMap<Relation, ApplyTable>();
+  const forgetTables = (): void => {
+    tables.clear();
+    named.clear();
+    byRelation = new WeakMap();
+  };
   return {
     client,
     task,
@@ -123,9 +131,11 @@ export async function openSession(options: {
       named.set(name, table);
       return table;
     },
-    forgetTables() {
-      tables.clear();
-      named.clear();
+    forgetTables,
+    definedAs(definition) {
+      if (defined === definition) return;
+      defined = definition;
+      forgetTables();
     },
     isClosed: () => closed,
     close: () => disconnect(client),

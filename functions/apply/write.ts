@@ -32,6 +32,7 @@ import type { ShapeOf } from './objects.ts';
 import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf, untouchedSql } from './plan.ts';
 import { advanceProgress, type Progress } from './progress.ts';
 import { cleanControls, cleaningIsDue, writeControls } from './record.ts';
+import { ReferenceChecks, type ReferenceSettings } from './references.ts';
 import { NeedsExact } from './row-sets.ts';
 import { readKeys } from './rows.ts';
 import type { Session } from './session.ts';
@@ -49,6 +50,8 @@ export type ApplySettings = {
   readonly settings: (table: ApplyTable, source: SourceFacts) => Settings;
   readonly choice: ChoiceOf;
   readonly log: ConflictLogSettings;
+  /** What becomes of rows whose parent the other side has deleted. */
+  readonly references: Pick<ReferenceSettings, 'rule' | 'isKnown'>;
   /** True if deletions by this side's users are noted (onDeleted "by-time"). */
   readonly tombstones: boolean;
   /** False for operations that the task leaves out. */
@@ -79,6 +82,8 @@ export class BatchWriter {
   #open: ReadonlyMap<string, ReadonlyMap<string, readonly OpenControl[]>> = new Map();
   #executor: ExactExecutor | undefined;
   #deferred: DeferredUniques | undefined;
+  readonly #references: ReferenceChecks;
+  #mode: Mode = 'sets';
   #seen: Seen;
   #tables = new Map<Relation, ApplyTable>();
   #userChanges = 0;
@@ -91,6 +96,10 @@ export class BatchWriter {
     this.#seen = progress.seen;
     // Without a slot of the opposite task nobody reads outcomes, and nothing is known of what was seen.
     this.#published = progress.slotXmin !== undefined;
+    this.#references = new ReferenceChecks(session, {
+      ...settings.references,
+      role: (table) => this.#role(table),
+    });
   }
 
   /** What of this side counts as seen by a message's author, beyond what the message says. */
@@ -202,6 +211,7 @@ export class BatchWriter {
     const executor = this.#executor;
     if (!executor) return;
     if (await this.#deferred?.areViolated()) throw new NeedsExact();
+    await this.#settleReferences(executor);
     const { opposite, here } = this.#settings;
     await writeControls(this.#session, opposite, here, executor.controls);
     await logConflicts(this.#session, executor.conflicts, this.#settings.log);
@@ -217,8 +227,22 @@ export class BatchWriter {
       await cleanControls(client, opposite, ownFloor, arbiter);
   }
 
+  /** Children without parent: sets can't tell what is to be done. */
+  async #settleReferences(executor: ExactExecutor): Promise<void> {
+    if (this.#mode === 'sets') {
+      if (await this.#references.areBroken()) throw new NeedsExact();
+      return;
+    }
+    if (this.#references.isEmpty) return;
+    const { client, origin } = this.#session;
+    if (origin) await client.query(/* sql */ `select pg_replication_origin_session_setup($1)`, [origin]);
+    await this.#references.settle((exact) => executor.apply([exact]));
+    if (origin) await client.query(/* sql */ `select pg_replication_origin_session_reset()`);
+  }
+
   async #exact(mode: Mode): Promise<ExactExecutor> {
     if (this.#executor) return this.#executor;
+    this.#mode = mode;
     this.#deferred = mode === 'strict' ? undefined : new DeferredUniques(this.#session);
     const { opposite, here, there, settings, choice } = this.#settings;
     if (this.#published) {
@@ -230,6 +254,7 @@ export class BatchWriter {
       session: this.#session,
       inSets: mode === 'sets' || mode === 'copy',
       deferred: this.#deferred,
+      references: this.#references,
       role: (table) => this.#role(table),
       settings,
       here,
@@ -318,6 +343,7 @@ export class BatchWriter {
     executor: ExactExecutor,
   ): Promise<void> {
     const guarded = this.#role(net.table) !== 'alone';
+    await this.#references.load(net.table);
     // Their keys are in the middle of a conflict: a plain statement would write over what is decided.
     const left = take(net.rows, this.#contended(net.table, seenBy[0]!));
     left.push(...take(net.rows, executor.controls.openKeys(net.table).map(keyString)));
@@ -360,6 +386,7 @@ export class BatchWriter {
       }),
     );
     this.#deferred?.addSet(s);
+    this.#references.addSet(s);
     const numbers = (result.rows as unknown as string[][]).map(([n]) => Number(n));
     if (tells) {
       if (numbers.length === 0) inConflict.delete(s.table);

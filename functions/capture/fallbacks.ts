@@ -10,6 +10,10 @@ const abilitiesSql = /* sql */ `
          has_function_privilege('pg_catalog.pg_replication_origin_session_setup(text)', 'execute')
            and exists (select from pg_catalog.pg_replication_origin where roname = $1) as origins`;
 
+/** Only a look at both databases can tell: what was lost between the former stream and this one is in neither. */
+export const restartedNote =
+  'The task was restarted: it has copied again and kept the rows that were there. Whether both databases are identical is only known after a verification; repair what differs.';
+
 /** What falls back to what on a task's destination, and what is weaker then; for the task's status. */
 export async function readFallbacks(
   destination: Queryable,
@@ -23,6 +27,7 @@ export async function readFallbacks(
   const decides = config.decide === 'each-side' || destinationOf(task.direction) === pair.arbiter;
   const compared = comparesTimes(config);
   return [
+    ...(task.generation > 1 && config.types.full ? [restartedNote] : []),
     ...(origins ? [] : [noOriginsNote]),
     ...(replica
       ? []

@@ -46,6 +46,7 @@ export async function finishInitialization(options: {
         await makeRoomForIndexes(destination);
         const statements = [...plan.primaryKeys, ...plan.indexes, ...plan.foreignKeys, ...plan.after];
         await runStatements(destination, statements, signal);
+        await noteDefinition(destination, task);
         log.info('schema finished', { task, statements: statements.length });
       }
       const mapping = mappingOf(config.objects.mapping);
@@ -54,6 +55,14 @@ export async function finishInitialization(options: {
     }),
   );
 }
+
+/** Apply reads its tables anew: they have unique indexes and foreign keys now. */
+const noteDefinition = async (destination: pg.Client, task: string): Promise<void> => {
+  await destination.query(
+    /* sql */ `update pgtwin.task set since = since where task = $1 and role = 'destination'`,
+    [task],
+  );
+};
 
 /** A table that the account may not analyze is skipped by the server with a warning. */
 async function analyze(client: pg.Client, tables: readonly TableName[], signal?: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@ import {
   readReplicaKeys,
 } from '../../shared/postgres/catalog.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
+import { readForeignKeys, signatureOf } from '../../shared/postgres/foreign-keys.ts';
 import { choosesColumns, selectedColumns } from '../../shared/task/columns.ts';
 import { mappingOf } from '../../shared/task/mapping.ts';
 import type { PreparedTable, TableName, TaskConfig } from '../../shared/task/schema.ts';
@@ -59,13 +60,26 @@ export async function withKeys(
   const read = new Map(
     (await readReplicaKeys(client as never, tables)).map((each) => [keyOfTable(each), each]),
   );
+  const references = new Map<string, string[]>();
+  for (const key of await readForeignKeys(client, tables)) {
+    const child = keyOfTable(key.child);
+    references.set(child, [...(references.get(child) ?? []), signatureOf(key)]);
+  }
   const others = new Map(otherwise.map((each) => [keyOfTable(each), each.key]));
   const found = await Promise.all(
     tables.map(async ({ schema, name }): Promise<PreparedTable> => {
       const at = keyOfTable({ schema, name });
       const there = read.get(at);
       const key = [...(there?.identityColumns ?? others.get(at) ?? [])];
-      return { schema, name, key, ...(there && key.length > 0 ? await chosenOf(there, key, config) : {}) };
+      const own = references.get(at);
+      const rest = own ? { references: own } : {};
+      return {
+        schema,
+        name,
+        key,
+        ...rest,
+        ...(there && key.length > 0 ? await chosenOf(there, key, config) : {}),
+      };
     }),
   );
   const without = found.filter((each) => each.key.length === 0);

@@ -1,4 +1,5 @@
 import { decideMove } from './decide-move.ts';
+import { askParent, dropChild, keepParent } from './foreign-keys.ts';
 import {
   ask,
   type Context,
@@ -39,6 +40,12 @@ export function* decide(change: Change, context: Context): Steps {
       return yield* decideAnswer(context, change.key, change.row);
     case 'outcome': // only the arbiter writes them
       return;
+    case 'keep-parent':
+      return yield* keepParent(context, change.key, change.row);
+    case 'ask-parent':
+      return yield* askParent(context, change.key);
+    case 'drop-child':
+      return yield* dropChild(context, change.key);
   }
 }
 

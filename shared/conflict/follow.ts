@@ -23,7 +23,11 @@ export function* follow(change: Change, table: Table): Steps {
     }
     case 'outcome':
       return yield* followOutcome(table, change);
+    case 'keep-parent':
+      return yield* followKeptParent(table, change.key, change.row);
     case 'answer': // only the follower writes them
+    case 'ask-parent':
+    case 'drop-child':
       return;
   }
 }
@@ -93,6 +97,20 @@ function* followAbsence(local: Local, answers: boolean): Steps {
   if (local.row !== null) yield { do: 'delete', key: local.key };
   if (local.row !== null || (answers && local.pull?.skipped)) yield* pull(local.key, []); // rule: absence-pull
 }
+
+/**
+ * The arbiter's user has deleted a parent whose children here are on their way there. It stays, and the arbiter gets it
+ * as an answer that it need not ask for: what becomes of it is for the arbiter to say, and answers always have outcomes.
+ */
+function* followKeptParent(table: Table, key: Key, row: Row): Steps {
+  const local = yield* readKey(key);
+  const others = yield* readOthers(table, key, row, null);
+  if (local.row !== null || others.length > 0) return;
+  yield { do: 'insert', row };
+  yield { do: 'answer', key, pull: UNASKED }; // rule: kept-answer
+}
+
+const UNASKED = '0';
 
 /** Asks the arbiter for a key, and keeps which rows were in the way: all of them, the answer will have seen them. */
 function* pull(key: Key, met: readonly Local[]): Steps {

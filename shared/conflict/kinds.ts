@@ -2,7 +2,8 @@ import type { Key, Row, Side } from './rows.ts';
 
 /**
  * What can be in conflict. The first eight are PostgreSQL's names (manual, 29.8); `truncate` is a row that a TRUNCATE
- * did not know, `key_change` a change of the key that could not go as planned, `foreign_key` a child without parent.
+ * did not know, `key_change` a change of the key that could not go as planned, `foreign_key` a child without parent (logged under the
+ * parent's key where the parent is kept or asked for, under its own where it goes).
  */
 export const conflictKinds = [
   'insert_exists',

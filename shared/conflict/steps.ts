@@ -4,7 +4,8 @@ import { type Key, type Row, type Side, sameKey, type Table, type Unique, unique
 /**
  * What arrives, as the decision code takes it. `row` of an update or move may have unsent values; `old` is the whole
  * old row where REPLICA IDENTITY FULL carries it. `move` is an update that changes the key. A TRUNCATE arrives as one
- * `truncate-row` for each local row, and for each key with an open outcome or pull. The last three are control rows.
+ * `truncate-row` for each local row, and for each key with an open outcome or pull. Then control rows; the last three do
+ * not arrive, but come of a foreign key that is violated when a transaction is about to end (foreign-keys.ts).
  */
 export type Change =
   | { readonly op: 'insert'; readonly key: Key; readonly row: Row }
@@ -14,7 +15,10 @@ export type Change =
   | { readonly op: 'truncate-row'; readonly key: Key }
   | { readonly op: 'pull'; readonly key: Key; readonly id: string }
   | { readonly op: 'answer'; readonly key: Key; readonly row: Row | null; readonly id: string }
-  | { readonly op: 'outcome'; readonly key: Key; readonly row: Row | null; readonly pull: string | null };
+  | { readonly op: 'outcome'; readonly key: Key; readonly row: Row | null; readonly pull: string | null }
+  | { readonly op: 'keep-parent'; readonly key: Key; readonly row: Row }
+  | { readonly op: 'ask-parent'; readonly key: Key }
+  | { readonly op: 'drop-child'; readonly key: Key };
 
 /** Where a change comes from: its transaction's position, hybrid time (`hybrid-time.ts`) and side. */
 export type SourceFacts = { readonly position: string; readonly time: bigint | null; readonly side: Side };

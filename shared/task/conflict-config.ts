@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { missingParentRules } from '../conflict/foreign-keys.ts';
 import { policyNames, wholeRowPolicies } from '../conflict/policies/policy.ts';
 import { compileResolver } from './load-resolver.ts';
 
@@ -47,6 +48,10 @@ export const conflictFields = {
     .default('arbiter')
     .describe('each-side: both decide for themselves, and may end different'),
   onDeleted: onDeleted.default('restore'),
+  missingParent: z
+    .enum(missingParentRules)
+    .default('restore-parent')
+    .describe('a row whose parent the other side has deleted: brings the parent back, or is deleted'),
   preferredSide: side
     .default('a')
     .describe('wins with source-priority, and where times are equal or not known'),

@@ -212,6 +212,10 @@ export const preparedTable = z.strictObject({
     .strictObject({ columns: z.array(name63).optional(), where: z.string().optional() })
     .optional()
     .describe('what the publication restricts the table to'),
+  references: z
+    .array(z.string())
+    .optional()
+    .describe('its foreign keys on the source, as signatures (shared/postgres/foreign-keys.ts)'),
 });
 export type PreparedTable = z.infer<typeof preparedTable>;
 

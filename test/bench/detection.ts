@@ -13,9 +13,11 @@ import { cpuSeconds, difference } from './usage.ts';
 export async function detection(bench: Bench, transactions: number) {
   const perSecond = { off: [] as number[], on: [] as number[] };
   const conflicts: number[] = [];
-  for (let round = 0; round < bench.rounds; round++)
+  // The first of each warms up.
+  for (let round = -1; round < bench.rounds; round++)
     for (const how of round % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const)) {
       const measured = await once(bench, how, transactions);
+      if (round < 0) continue;
       perSecond[how].push(measured.perSecond);
       if (how === 'on') conflicts.push(measured.conflicts);
     }

@@ -45,7 +45,7 @@ const works: Record<string, (bench: Bench) => Promise<object>> = {
   W3: (bench) => latency(bench, 200, bench.quick ? 5 : 20),
   W3b: (bench) => latency(bench, 2000, bench.quick ? 5 : 20),
   W4: (bench) => copy(bench),
-  detection: (bench) => detection(bench, bench.quick ? 20_000 : 100_000),
+  detection: (bench) => detection(bench, bench.quick ? 40_000 : 100_000),
   pieces: (bench) => pieces(bench, bench.quick ? 20_000 : 100_000),
   load: async (bench) => {
     const rates = [20, 200, 1000, 2000, 4000];

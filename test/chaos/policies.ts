@@ -9,14 +9,17 @@ export default ({ source, destination }) => {
   return 'n' in source.row ? { n: String(Math.max(Number(source.row.n), Number(destination.row.n))) } : 'source';
 };`;
 
-/** Measured from old rows: the tables of such policies need them in the stream. */
-const merging: readonly PolicyName[] = ['merge-columns', 'delta'];
-
-/** SQL for the hot tables before the tasks start. */
-export const identityOf = (policy: PolicyName): string =>
-  merging.includes(policy)
-    ? ['item', 'rank', 'scratch'].map((name) => `alter table ${name} replica identity full;`).join(' ')
-    : '';
+/** SQL before the tasks start: policies that measure from old rows need them in the stream. */
+export const identityOf = (policy: PolicyName): string => {
+  const hot = ['item', 'rank', 'scratch'];
+  const needed =
+    policy === 'merge-columns'
+      ? [...hot, 'ledger', 'counter', 'owner', 'pet', 'leash']
+      : policy === 'delta'
+        ? hot
+        : [];
+  return needed.map((name) => `alter table ${name} replica identity full;`).join(' ');
+};
 
 /** A conflict may wait for a person. */
 export const mayStop = (policy: PolicyName): boolean => policy === 'task-failed' || policy === 'resolver';

@@ -26,7 +26,11 @@ export type Setup = {
   readonly arbiter: Side;
   readonly onDeleted: 'restore' | 'stay-deleted' | 'by-time';
   readonly synchronousCommit: boolean;
+  readonly missingParent: 'restore-parent' | 'delete-child';
 };
+
+/** An account that may not set the role of replicas has foreign keys checked by the server, change by change. */
+export const hasForeignKeys = ({ account }: Setup): boolean => account === 'superuser';
 
 export const setupOf = (seed: number): Setup => {
   const random = randomOf(seed * 7 + 3);
@@ -35,6 +39,7 @@ export const setupOf = (seed: number): Setup => {
     arbiter: random.chance(0.3) ? 'a' : 'b',
     onDeleted: random.pick(['restore', 'restore', 'stay-deleted', 'by-time']),
     synchronousCommit: random.chance(0.5),
+    missingParent: random.chance(0.3) ? 'delete-child' : 'restore-parent',
   };
 };
 

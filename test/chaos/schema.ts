@@ -32,6 +32,17 @@ export const schema = /* sql */ `
   alter table halves replica identity full;
   insert into halves select g from generate_series(1, 4) g;`;
 
+/** Parents, children, and children of those that go along with them. Without foreign keys it is three tables like others. */
+export const familySchema = (foreignKeys: boolean): string => {
+  const references = (sql: string): string => (foreignKeys ? `references ${sql}` : '');
+  return /* sql */ `
+  create table owner (id int primary key, t text);
+  create table pet (id int primary key, owner int ${references('owner')}, t text);
+  create table leash (pet int ${references('pet on delete cascade')}, n int, t text, primary key (pet, n));
+  insert into owner select g, 'o' from generate_series(1, 5) g;
+  insert into pet select g, 1 + g % 5, 'p' from generate_series(1, 6) g;`;
+};
+
 /** Tables of the conflict protocol and of the streams, for the history that is kept of a failed run. */
 export const watched = [
   'item',
@@ -42,6 +53,9 @@ export const watched = [
   'counter',
   'tally',
   'halves',
+  'owner',
+  'pet',
+  'leash',
   'pgtwin.apply_progress',
   'pgtwin.heartbeat',
   'pgtwin.outcome',

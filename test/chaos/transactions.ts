@@ -88,6 +88,21 @@ function statementsOf(random: Random, tag: string): string[] {
     `insert into rank values (${1 + random.below(8)}, ${1 + random.below(8)}) on conflict (id) do nothing`,
     `update rank set n = n + 1 where id = ${1 + random.below(8)}`,
     `delete from rank where id = ${1 + random.below(8)}`,
+    ...family(random, tag),
+  ];
+}
+
+/** On parents and children; what breaks a foreign key is refused here. */
+function family(random: Random, tag: string): string[] {
+  const [owner, pet] = [1 + random.below(5), 1 + random.below(8)];
+  return [
+    `insert into owner values (${owner}, '${tag}') on conflict do nothing`,
+    `delete from owner where id = ${owner} and not exists (select from pet where owner = ${owner})`,
+    `delete from pet where owner = ${owner}; delete from owner where id = ${owner}`,
+    `insert into pet values (${pet}, ${owner}, '${tag}') on conflict do nothing`,
+    `update pet set owner = ${owner}, t = '${tag}' where id = ${pet}`,
+    `delete from pet where id = ${pet}`,
+    `insert into leash values (${pet}, ${1 + random.below(3)}, '${tag}') on conflict do nothing`,
   ];
 }
 

@@ -78,7 +78,11 @@ export async function judge(world: World, writers: Writers): Promise<Verdict> {
   };
 }
 
-async function lostAt({ twin }: World, side: Side, { acknowledged }: Writers): Promise<string[]> {
+async function lostAt(
+  { twin, foreignKeys }: World,
+  side: Side,
+  { acknowledged }: Writers,
+): Promise<string[]> {
   const missing = await Promise.all(
     (['a', 'b'] as const).map(async (writer) => {
       const rows = await twin[side].superuserRows<{ n: number }>(
@@ -89,8 +93,10 @@ async function lostAt({ twin }: World, side: Side, { acknowledged }: Writers): P
     }),
   );
   const wrong = await twin[side].superuserRows<{ what: string; n: string; sum: string }>(inexactSql);
+  const orphans = foreignKeys ? await twin[side].superuserRows<{ what: string }>(orphansSql) : [];
   return [
     ...missing.flat(),
+    ...orphans.map(({ what }) => `${what} on side ${side} has no parent`),
     ...wrong.map(({ what, n, sum }) => `${what} on side ${side} is ${n}, the ledger has ${sum}`),
   ];
 }
@@ -106,6 +112,11 @@ const inexactSql = /* sql */ `
     select 'half b of ' || id, b, (select count(*) from ledger where half = halves.id and side = 'b') from halves
   )
   select what, n::text, sum::text from should where n is distinct from sum`;
+
+const orphansSql = /* sql */ `
+  select 'pet ' || id as what from pet where owner is not null and not exists (select from owner o where o.id = pet.owner)
+  union all
+  select 'leash ' || pet || ' ' || n from leash where not exists (select from pet p where p.id = leash.pet)`;
 
 async function countDeadLetters({ sqs }: World): Promise<number> {
   const { QueueUrls = [] } = await sqs.send(new ListQueuesCommand({}));

@@ -8,8 +8,8 @@ import { openProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
 import type { ChaosOptions } from './options.ts';
 import { conflictFieldsOf, identityOf } from './policies.ts';
-import type { Setup } from './schedule.ts';
-import { schema } from './schema.ts';
+import { hasForeignKeys, type Setup } from './schedule.ts';
+import { familySchema, schema } from './schema.ts';
 import { openTableProxy, type TableProxy } from './table-proxy.ts';
 import type { Side } from './transactions.ts';
 
@@ -22,6 +22,7 @@ export type World = AsyncDisposable & {
   readonly twin: Twin;
   readonly sqs: SQSClient;
   readonly leaseMs: number;
+  readonly foreignKeys: boolean;
   readonly onLine: (line: string) => void;
 };
 
@@ -70,8 +71,8 @@ export async function openWorld(
   const sqs = localSqsClient({ endpoint: env['AWS_ENDPOINT_URL_SQS']! });
   stack.defer(() => sqs.destroy());
 
-  const { account, arbiter, onDeleted, synchronousCommit } = setup;
-  const config = { ...conflictFieldsOf(options.policy), onDeleted, synchronousCommit };
+  const { account, arbiter, onDeleted, synchronousCommit, missingParent } = setup;
+  const config = { ...conflictFieldsOf(options.policy), onDeleted, synchronousCommit, missingParent };
   const direct = { a: '', b: '' };
   const through = (side: Side) => (url: string) => {
     direct[side] = url;
@@ -84,7 +85,7 @@ export async function openWorld(
   const twin = await openTwin(
     { call },
     {
-      schema: schema + identityOf(options.policy),
+      schema: schema + familySchema(hasForeignKeys(setup)) + identityOf(options.policy),
       account,
       arbiter,
       forward: config,
@@ -103,6 +104,7 @@ export async function openWorld(
     sqs,
     onLine,
     leaseMs: LEASE_MS,
+    foreignKeys: hasForeignKeys(setup),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

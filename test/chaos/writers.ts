@@ -69,8 +69,8 @@ export function openWriters(seed: number, slowness: number): Writers {
   };
 }
 
-/** Refused, as a user's transaction may be: a duplicate, a deadlock, a wait that was too long. */
-const refused = /^(23505|40P01|40001|55P03|57014)$/;
+/** Refused, as a user's transaction may be: a duplicate, a missing parent, a deadlock, a wait that was too long. */
+const refused = /^(23505|23503|40P01|40001|55P03|57014)$/;
 
 async function write(
   url: string,

@@ -58,6 +58,7 @@ export const applyMessages = (
   try {
     if (scenario.netting) applyNet(executor, incoming, random);
     else for (const change of incoming) executor.applyExactly(change);
+    executor.settleReferences(incoming.at(-1));
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
     database.state = before;

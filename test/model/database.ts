@@ -3,17 +3,20 @@ import type { Row, Side, Table } from '../../shared/conflict/rows.ts';
 import { nothingSeen, type Seen, seenText } from '../../shared/conflict/seen.ts';
 import { noXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
 
-/** Columns of the model's one table. All but the key and the counter may be TOASTed. */
-export const columns = { id: 0, x: 1, y: 2, n: 3, u: 4, v: 5 } as const;
+/** Columns of the model's one table. All but the key and the counter may be TOASTed. `p` refers to a key, where there are foreign keys. */
+export const columns = { id: 0, x: 1, y: 2, n: 3, u: 4, v: 5, p: 6 } as const;
 export const table: Table = {
   name: 'item',
-  columns: Object.keys(columns),
+  columns: Object.keys(columns).slice(0, columns.p),
   key: [columns.id],
   uniques: [
     { columns: [columns.u], nullsEqual: false },
     { columns: [columns.v], nullsEqual: false },
   ],
 };
+
+/** The same with a foreign key to itself. */
+export const referringTable: Table = { ...table, columns: Object.keys(columns) };
 
 /** A row version: its values, its 32-bit xmin, its commit time and who made it. */
 export type Version = {

@@ -4,7 +4,17 @@ import { type Key, keyText, type Row } from '../../shared/conflict/rows.ts';
 import { hasSeen, isUnseen, isUnsure, type Seen } from '../../shared/conflict/seen.ts';
 import type { Change, Local, Step, Steps } from '../../shared/conflict/steps.ts';
 import type { Delivery } from './apply.ts';
-import { columns, ownerOf, table, type Version, type WalChange, writeRow, xid32 } from './database.ts';
+import {
+  columns,
+  ownerOf,
+  table as plainTable,
+  referringTable,
+  type Version,
+  type WalChange,
+  writeRow,
+  xid32,
+} from './database.ts';
+import { References } from './references.ts';
 
 /** A change as it arrives, with its transaction's facts. */
 export type Incoming = WalChange & {
@@ -33,6 +43,7 @@ export class Executor {
   private readonly xid: bigint;
   private readonly control: WalChange[] = [];
   private readonly outcomes = new Map<string, string | undefined>();
+  private readonly references = new References();
   private seen!: Seen;
   private change!: Incoming;
 
@@ -53,9 +64,20 @@ export class Executor {
   applyExactly(change: Incoming, positions: readonly number[] = [change.position]): void {
     this.change = change;
     this.seen = change.seen;
+    if (change.op === 'answer') this.references.answered(change.key);
     if (change.op !== 'truncate') return this.run(asChange(change), positions);
     const keys = new Set([...this.state.rows.keys(), ...this.state.open.keys()]);
     for (const key of keys) this.run({ op: 'truncate-row', key: [key] }, positions);
+  }
+
+  /** Rows whose parent is gone, before the transaction ends. */
+  settleReferences(last: Incoming | undefined): void {
+    const { missingParent } = this.delivery.scenario;
+    if (missingParent === undefined || last === undefined) return;
+    this.change = last;
+    this.seen = last.seen;
+    for (const change of this.references.remedies(this.state, missingParent, this.isArbiter))
+      this.run(change, []);
   }
 
   /** What a key is locally, for this change's author. */
@@ -98,6 +120,9 @@ export class Executor {
   /** A set-based write, as planned. */
   writePlanned(change: Incoming, row: Row | null): void {
     this.touched.add(change.key);
+    const former = this.state.rows.get(change.key);
+    if (row === null && former) this.references.removed(change.key, former.row);
+    if (row !== null) this.references.wrote(row);
     if (row === null) this.state.rows.delete(change.key);
     else writeRow(this.state, this.versionOf(row, change.time));
   }
@@ -109,8 +134,9 @@ export class Executor {
   }
 
   private stepsOf(change: Change, positions: readonly number[]): Steps {
-    if (!this.isArbiter) return follow(change, table);
     const { scenario, choices, database } = this.delivery;
+    const table = scenario.missingParent ? referringTable : plainTable;
+    if (!this.isArbiter) return follow(change, table);
     const choice = positions.map((position) => choices.get(`${position} ${this.change.key}`)).find(Boolean);
     const side = database.side === 'a' ? 'b' : 'a';
     const source = { position: String(this.change.position), time: this.change.time, side } as const;
@@ -130,6 +156,7 @@ export class Executor {
         return this.put(keyText(step.key), step.row);
       case 'delete':
         this.touched.add(keyText(step.key));
+        this.remove(keyText(step.key));
         if (!state.rows.delete(keyText(step.key))) throw new Error(`no row to delete: ${keyText(step.key)}`);
         return;
       case 'outcome':
@@ -186,10 +213,18 @@ export class Executor {
     if (from !== null && previous === undefined) throw new Error(`no row to update: ${from}`);
     if (from !== key && this.state.rows.has(key)) throw new Error(`the key is taken: ${key}`);
     if (from !== null) this.state.rows.delete(from);
+    if (from !== null && from !== key) this.references.removed(from, null);
     const whole = row.map((value, column) => (value === undefined ? previous?.row[column] : value));
     if (from !== null) this.touched.add(from);
     this.touched.add(key);
+    this.references.wrote(whole);
     writeRow(this.state, this.versionOf(whole, this.change.time));
+  }
+
+  /** What the arbiter has decided stays deleted at the follower. */
+  private remove(key: string): void {
+    const former = this.change.op === 'outcome' ? null : (this.state.rows.get(key)?.row ?? null);
+    this.references.removed(key, former);
   }
 
   private pull(key: string, met: readonly Key[]): undefined {

@@ -4,10 +4,30 @@ import { policyChoices } from './scenario.ts';
 import { simulate } from './simulate.ts';
 
 describe('both sides end identical, nothing owed is lost, nothing seen is a conflict', () => {
-  test.each(policyChoices)('with policy %s', (policy) => {
+  test.each([...policyChoices, 'foreign-keys' as const])('with policy %s', (policy) => {
     for (let seed = 1; seed <= 1500; seed++) {
       const { failure } = simulate(seed, policy);
       expect(failure, `npx node test/model/main.ts 1 --seed ${seed} --policy ${policy}`).toBeNull();
+    }
+  });
+});
+
+describe('a clock that is off by minutes, and steps back', () => {
+  const minutes = 7n * 60n * 1_000_000n;
+  test.each(['last-write-wins', 'merge-columns', 'delta'] as const)('both ends agree with %s', (policy) => {
+    for (let seed = 1; seed <= 150; seed++)
+      for (const clock of [minutes, -minutes])
+        expect(simulate(seed, policy, undefined, clock).failure, `seed ${seed}`).toBeNull();
+  });
+
+  test('the same is in conflict', () => {
+    for (let seed = 1; seed <= 250; seed++) {
+      // Whoever wins changes what is written next: where times decide nothing, all is the same.
+      const [right, ...others] = [0n, minutes, -minutes].map((clock) =>
+        simulate(seed, 'ignore', undefined, clock),
+      );
+      if (right!.onDeleted === 'by-time') continue;
+      for (const { kinds } of others) expect(kinds, `seed ${seed}`).toEqual(right!.kinds);
     }
   });
 });

@@ -13,11 +13,14 @@ export type Mutation = {
   readonly also?: readonly string[];
   /** A run that fails without the rule; found with `--without RULE --stop`. */
   readonly seed?: number;
+  /** Of the runs with this choice. */
+  readonly policy?: 'foreign-keys';
 };
 
 const decide = 'shared/conflict/decide.ts';
 const follow = 'shared/conflict/follow.ts';
 const net = 'shared/conflict/net.ts';
+const references = 'shared/conflict/foreign-keys.ts';
 const seen = 'shared/conflict/seen.ts';
 
 /** Every guard, to be removed in turn. The last ones are rules of the data path, which the model has copies of. */
@@ -42,6 +45,16 @@ export const mutations: readonly Mutation[] = [
   { rule: 'outcome-pull', seed: 88, file: follow, edit: ['yield* pull(key, [local, ...others])', ''] },
   { rule: 'displaced-pull', seed: 80927, file: follow },
   { rule: 'absence-pull', seed: 31, file: follow },
+  { rule: 'kept-outcome', seed: 124, policy: 'foreign-keys', file: references },
+  { rule: 'dropped-outcome', seed: 99, policy: 'foreign-keys', file: references },
+  {
+    rule: 'drop-child',
+    seed: 75,
+    policy: 'foreign-keys',
+    file: references,
+    edit: ["'drop-child' : 'ask-parent'", "'wait' : 'ask-parent'"],
+  },
+  { rule: 'kept-answer', seed: 1169, policy: 'foreign-keys', file: follow },
   { rule: 'net-control', seed: 204, file: net },
   {
     rule: 'net-came-back',
@@ -145,7 +158,7 @@ export const runMutated = async (
       const file = join(folder, each.file);
       await writeFile(file, without(each, await readFile(file, 'utf8')));
     }
-    return await runModel(folder, runs, seed, all);
+    return await runModel(folder, runs, seed, all, mutation.policy);
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -169,9 +182,16 @@ export const without = (mutation: Mutation, text: string): string => {
 const emptied = (line: string): string =>
   /^\s*(else|if) /.test(line) ? line.replace(/^(\s*)else .*/, '$1else ;').replace(/^(\s*)if .*/, '$1') : '';
 
-const runModel = (folder: string, runs: number, seed: number, all: boolean): Promise<MutatedResult> =>
+const runModel = (
+  folder: string,
+  runs: number,
+  seed: number,
+  all: boolean,
+  policy: string | undefined,
+): Promise<MutatedResult> =>
   new Promise((resolve, reject) => {
-    const options = [String(runs), '--seed', String(seed), ...(all ? [] : ['--stop'])];
+    const which = ['--seed', String(seed), ...(policy ? ['--policy', policy] : [])];
+    const options = [String(runs), ...which, ...(all ? [] : ['--stop'])];
     const child = spawn(process.execPath, [join(folder, 'test/model/main.ts'), ...options], { cwd: folder });
     let out = '';
     let errors = '';

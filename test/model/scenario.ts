@@ -1,3 +1,4 @@
+import type { MissingParentRule } from '../../shared/conflict/foreign-keys.ts';
 import {
   type PolicyName,
   policyNames,
@@ -27,16 +28,29 @@ export type Scenario = {
   readonly firstXids: readonly [bigint, bigint];
   /** False: the captures start without any state, everything is unseen. */
   readonly startsSeen: boolean;
+  /** Rows refer to others; what becomes of those whose parent is gone. */
+  readonly missingParent?: MissingParentRule;
 };
 
 /** A policy, or `random`: a resolver that throws dice, for convergence may not depend on the decision. */
-export type PolicyChoice = PolicyName | 'random';
-export const policyChoices: readonly PolicyChoice[] = [
+type Drawn = PolicyName | 'random';
+/** Or any policy with rows that refer to others. */
+export type PolicyChoice = Drawn | 'foreign-keys';
+export const policyChoices: readonly Drawn[] = [
   'random',
   ...policyNames.filter((name) => name !== 'resolver'),
 ];
 
+/** Any policy, and rows that refer to each other: both ends equal, and no row without its parent. */
+const withReferences = (random: Random): Scenario => ({
+  ...scenarioOf(random, random.pick(policyChoices)),
+  writes: 'all',
+  keys: ['k0', 'k1', 'k2', 'k3'].slice(0, random.pick([2, 3, 4])),
+  missingParent: random.pick(['restore-parent', 'restore-parent', 'delete-child']),
+});
+
 export const scenarioOf = (random: Random, policy: PolicyChoice): Scenario => {
+  if (policy === 'foreign-keys') return withReferences(random);
   const exact = policy === 'delta' ? 'counters' : policy === 'merge-columns' ? 'columns' : 'turns';
   const writes = random.chance(policy === 'delta' || policy === 'merge-columns' ? 0.5 : 0.03) ? exact : 'all';
   const exactly = writes === 'counters' || writes === 'columns';
@@ -67,7 +81,7 @@ const firstXid = (random: Random): bigint =>
     (1n << 31n) - 40n,
   ]);
 
-const settingsOf = (random: Random, policy: PolicyChoice): Settings => {
+const settingsOf = (random: Random, policy: Drawn): Settings => {
   const settings: Settings = {
     policy: policy === 'random' ? 'resolver' : policy,
     onDeleted: random.pick(['restore', 'restore', 'stay-deleted', 'by-time']),

@@ -1,7 +1,8 @@
+import type { OnDeleted } from '../../shared/conflict/policies/policy.ts';
 import { nothingSeen, seenText } from '../../shared/conflict/seen.ts';
 import { applyMessages, type Choices } from './apply.ts';
 import { Capture } from './capture.ts';
-import { type Database, initialSeen, openDatabase, writeRow, xid32 } from './database.ts';
+import { columns, type Database, initialSeen, openDatabase, writeRow, xid32 } from './database.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { type Random, randomOf } from './random.ts';
 import { type PolicyChoice, policyChoices, type Scenario, scenarioOf } from './scenario.ts';
@@ -11,7 +12,10 @@ import { beginLong, heartbeat, localTransaction } from './writes.ts';
 export type Outcome = {
   readonly failure: string | null;
   readonly conflicts: number;
+  /** Their kinds, in the order in which they were met. */
+  readonly kinds: readonly string[];
   readonly policy: PolicyChoice;
+  readonly onDeleted: OnDeleted;
 };
 
 type World = {
@@ -24,19 +28,29 @@ type World = {
   readonly conflicts: string[];
 };
 
-/** One run: random writes, deliveries and faults, then quiet; side `b` decides. Both ends must be equal then. */
+/**
+ * One run: random writes, deliveries and faults, then quiet; side `b` decides. Both ends must be equal then. The clock of
+ * side b is off by `clockOfB`, and half-way steps back to as much on the other side.
+ */
 export const simulate = (
   seed: number,
   policy?: PolicyChoice,
   look?: (databases: Record<'a' | 'b', Database>) => void,
+  clockOfB = 0n,
 ): Outcome => {
   const random = randomOf(seed);
   const chosen = policy ?? random.pick(policyChoices);
   const world = openWorld(random, scenarioOf(random, chosen));
+  const { b } = world.databases;
+  b.clock += clockOfB;
   let failure: string | null;
   try {
     if (world.scenario.writes === 'turns') takeTurns(world);
-    else for (let step = 0; step < world.scenario.steps; step++) act(world);
+    else
+      for (let step = 0; step < world.scenario.steps; step++) {
+        if (step === world.scenario.steps >> 1) b.clock -= 2n * clockOfB;
+        act(world);
+      }
     failure = settle(world) ?? difference(world);
   } catch (error) {
     failure =
@@ -45,7 +59,14 @@ export const simulate = (
         : String(error);
   }
   look?.(world.databases);
-  return { failure, conflicts: world.conflicts.length, policy: chosen };
+  const kinds = world.conflicts.map((kind) => kind.replace(' unsure', ''));
+  return {
+    failure,
+    conflicts: kinds.length,
+    kinds,
+    policy: chosen,
+    onDeleted: world.scenario.settings.onDeleted,
+  };
 };
 
 const openWorld = (random: Random, scenario: Scenario): World => {
@@ -60,7 +81,7 @@ const openWorld = (random: Random, scenario: Scenario): World => {
   const sides = { a: initialSeen(b), b: initialSeen(a) };
   for (const key of scenario.keys) {
     if (!exactly && random.chance(0.5)) continue;
-    const row = [key, 'x', 'y', '0', null, null];
+    const row = [key, 'x', 'y', '0', null, null, ...(scenario.missingParent ? [null] : [])];
     // an old row: its xmin may be anything, where it was frozen long ago
     const old = scenario.writes === 'all' && random.chance(0.2) ? random.below(4294967296) : undefined;
     for (const { state, nextXid, side } of [a, b])
@@ -178,6 +199,10 @@ const difference = (world: World): string | null => {
     const [one, other] = [a.rows.get(key)?.row, b.rows.get(key)?.row];
     if (JSON.stringify(one) !== JSON.stringify(other))
       return `diverged at ${key}: ${JSON.stringify(one)} and ${JSON.stringify(other)}`;
+  }
+  for (const [key, { row }] of a.rows) {
+    const parent = row[columns.p];
+    if (typeof parent === 'string' && !a.rows.has(parent)) return `row ${key} has no parent ${parent}`;
   }
   if (a.pulls.size > 0) return `open pulls are left: ${[...a.pulls.keys()]}`;
   return world.ledger.missing(b);

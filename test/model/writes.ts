@@ -11,6 +11,7 @@ import {
 } from './database.ts';
 import type { Ledger } from './ledger.ts';
 import type { Random } from './random.ts';
+import { childrenOf } from './references.ts';
 import type { Scenario } from './scenario.ts';
 
 /** One of the users' transactions: some writes, committed at once. Its xid may have been taken long ago. */
@@ -107,12 +108,13 @@ class LocalWrite {
     else if (what < 11) this.swap(key);
     else {
       this.delete(key);
-      this.insert(key);
+      if (!this.database.state.rows.has(key)) this.insert(key);
     }
   }
 
   insert(key: string, plain = false): void {
-    const row = [key, this.newValue(), this.newValue(), '0', null, null];
+    const parent = this.scenario.missingParent ? [plain ? null : this.anyParent(key)] : [];
+    const row = [key, this.newValue(), this.newValue(), '0', null, null, ...parent];
     if (!plain) for (const column of [columns.u, columns.v]) row[column] = this.freeValue(column, key);
     this.put(row);
     this.changes.push({ op: 'insert', table: 0, key, row });
@@ -124,6 +126,7 @@ class LocalWrite {
       this.random.chance(0.4),
     );
     const row = [...old];
+    if (this.scenario.missingParent && this.random.chance(0.3)) row[columns.p] = this.anyParent(key);
     for (const column of changed) {
       if (column === columns.n) row[column] = String(Number(row[column]) + 1 + this.random.below(5));
       else if (column === columns.x || column === columns.y) row[column] = this.newValue();
@@ -141,7 +144,21 @@ class LocalWrite {
     this.push('update', key, row, old);
   }
 
+  /** Rows that refer to it go along, behind it; or it stays. */
   delete(key: string): void {
+    const children = this.scenario.missingParent ? childrenOf(this.database.state, key) : [];
+    if (children.length > 0 && this.random.chance(0.5)) return;
+    this.deleteRow(key);
+    for (const child of children) if (this.database.state.rows.has(child)) this.deleteAll(child);
+  }
+
+  private deleteAll(key: string): void {
+    const children = childrenOf(this.database.state, key);
+    this.deleteRow(key);
+    for (const child of children) if (this.database.state.rows.has(child)) this.deleteAll(child);
+  }
+
+  private deleteRow(key: string): void {
     const old = this.database.state.rows.get(key)!.row;
     this.database.state.rows.delete(key);
     this.database.state.tombstones.set(key, this.database.clock);
@@ -151,6 +168,7 @@ class LocalWrite {
   move(key: string): void {
     const to = this.random.pick(this.scenario.keys);
     if (this.database.state.rows.has(to)) return;
+    if (this.scenario.missingParent && childrenOf(this.database.state, key).length > 0) return;
     const old = this.database.state.rows.get(key)!.row;
     const row = [...old];
     row[columns.id] = to;
@@ -236,6 +254,11 @@ class LocalWrite {
 
   private oldOf(old: Row): { old?: Row } {
     return this.scenario.full ? { old } : {};
+  }
+
+  private anyParent(key: string): string | null {
+    const parent = this.random.pick([...this.database.state.rows.keys(), null]);
+    return parent === key ? null : parent;
   }
 
   private freeValue(column: number, key: string): string | null {

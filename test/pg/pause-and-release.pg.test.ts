@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { openProxy } from '../support/tcp-proxy.ts';
 import { openPlatform, openTwin, type TestPlatform } from '../support/twin.ts';
+import { until } from '../support/wait.ts';
 import { startWrites, writesSchema } from '../support/writes.ts';
 
 let on: TestPlatform;
@@ -125,4 +126,11 @@ test('restarted while a long transaction is open: a new generation, and all that
   await writes.stop();
   await twin.settle();
   expect(await twin.differences()).toEqual([]);
+  // Rows that were there were kept: here they are the same, but only a verification knows.
+  await until('the status says so', async (saw) => {
+    const path = `/v1/pairs/${twin.pair}/tasks/forward`;
+    const { status } = await on.call<{ status: { notes: string[] } }>('GET', path);
+    saw(status.notes);
+    return status.notes.some((note) => /restarted.*verification/.test(note));
+  });
 });

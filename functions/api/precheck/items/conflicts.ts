@@ -209,7 +209,7 @@ const selectedOf = ({ objects }: TaskConfig, table: ReplicaKeys, key: readonly s
 export const foreignKeyConflicts: Check = {
   item: 'foreign-key-conflicts',
   title: 'Foreign keys while both sides write',
-  run: async ({ opposite, schemas }) => {
+  run: async ({ config, opposite, schemas }) => {
     if (!opposite) return passed('Only one task: parents and children come from one side.');
     const { source } = await schemas();
     const keys = objectsOf(source, 'table').flatMap((table) =>
@@ -218,6 +218,12 @@ export const foreignKeyConflicts: Check = {
         .map((each) => `${nameOf(table)}, ${each.name}: refers to ${nameOf(each.references!)}`),
     );
     if (keys.length === 0) return passed('No foreign keys.');
+    if (config.decide === 'arbiter')
+      return passed(
+        `${count(keys.length, 'foreign key')}: a row whose parent the other side has deleted ${
+          config.missingParent === 'restore-parent' ? 'brings it back' : 'is deleted'
+        } (missingParent).`,
+      );
     return alert(
       'A row that one side deletes while the other inserts a child of it leaves the child without parent, on both sides alike.',
       { details: [...keys, 'Delete parents on one side only, or look for such children now and then.'] },

@@ -14,6 +14,7 @@ const labels: Readonly<Record<string, string>> = {
   excludeDdl: 'Leave DDL out',
   conflictingTables: 'Tables that the destination has already',
   onDeleted: 'An update meets a deleted row',
+  missingParent: 'A row has lost its parent',
   decide: 'Who decides',
   catchUpPolicy: 'Policy while catching up',
   'resolver.source': 'Module',

@@ -30,6 +30,7 @@ const groups: readonly Group[] = [
       'preferredSide',
       'fallbackPolicy',
       'onDeleted',
+      'missingParent',
       'decide',
       'catchUpPolicy',
       'conflictLog',
