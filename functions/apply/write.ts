@@ -210,8 +210,8 @@ export class BatchWriter {
   async finish(ownFloor: bigint): Promise<void> {
     const executor = this.#executor;
     if (!executor) return;
-    if (await this.#deferred?.areViolated()) throw new NeedsExact();
     await this.#settleReferences(executor);
+    if (await this.#deferred?.areViolated()) throw new NeedsExact();
     const { opposite, here } = this.#settings;
     await writeControls(this.#session, opposite, here, executor.controls);
     await logConflicts(this.#session, executor.conflicts, this.#settings.log);
