@@ -43,7 +43,8 @@ export class ReferenceChecks implements ReferenceNotes {
   readonly #session: Session;
   readonly #settings: ReferenceSettings;
   readonly #of = new Map<ApplyTable, References>();
-  readonly #sets: SetStatement[] = [];
+  #sets: SetStatement[] = [];
+  #heldBytes = 0;
   /** Rows as they were last read or written, of parents. */
   readonly #rows = new Map<string, Row>();
   readonly #noted = new Map<string, Noted>();
@@ -73,7 +74,18 @@ export class ReferenceChecks implements ReferenceNotes {
     const of = this.#of.get(statement.table);
     if (!of) return;
     const concerns = statement.op === 'delete' ? of.toChildren : of.toParents;
-    if (concerns.length > 0) this.#sets.push(statement);
+    if (concerns.length === 0) return;
+    this.#sets.push(statement);
+    for (const parameter of statement.parameters) this.#heldBytes += parameter.length;
+  }
+
+  /** What is all right by now is forgotten, where it is much: parents come before their children, mostly. */
+  async lighten(): Promise<void> {
+    if (this.#heldBytes < HELD_BYTES) return;
+    const sets = this.#sets;
+    this.#sets = [];
+    this.#heldBytes = 0;
+    for (const set of sets) if (await this.#isBroken(set)) this.addSet(set);
   }
 
   met(table: ApplyTable, key: Key, row: Row): void {
@@ -108,18 +120,22 @@ export class ReferenceChecks implements ReferenceNotes {
 
   /** Whether sets have left children without parents. */
   async areBroken(): Promise<boolean> {
-    for (const s of this.#sets.splice(0)) {
-      const { toParents, toChildren } = this.#of.get(s.table)!;
-      const valuesOf = (columns: readonly number[]) => columns.map((c) => s.parameters[s.columns.indexOf(c)]);
-      if (s.op === 'delete') {
-        for (const reference of toChildren)
-          if (await leaveChildren(this.#session, reference, valuesOf(s.table.key))) return true;
-      } else
-        for (const reference of toParents)
-          if (reference.columns.every((c) => s.columns.includes(c)))
-            if (await lackParents(this.#session, reference, valuesOf(reference.columns))) return true;
-    }
+    for (const set of this.#sets.splice(0)) if (await this.#isBroken(set)) return true;
     return this.#someOrphans();
+  }
+
+  async #isBroken({ op, table, columns, parameters }: SetStatement): Promise<boolean> {
+    const { toParents, toChildren } = this.#of.get(table)!;
+    const valuesOf = (of: readonly number[]) => of.map((c) => parameters[columns.indexOf(c)]);
+    if (op === 'delete') {
+      for (const reference of toChildren)
+        if (await leaveChildren(this.#session, reference, valuesOf(table.key))) return true;
+      return false;
+    }
+    for (const reference of toParents)
+      if (reference.columns.every((c) => columns.includes(c)))
+        if (await lackParents(this.#session, reference, valuesOf(reference.columns))) return true;
+    return false;
   }
 
   /** Whether any of the parents that were noted is missing and has children; those that are there are locked. */
@@ -196,5 +212,8 @@ export class ReferenceChecks implements ReferenceNotes {
     return fresh;
   }
 }
+
+/** Parameters that are held for the look at the end; a transaction in parts may have any number. */
+const HELD_BYTES = 32 * 1024 * 1024;
 
 const idOf = (table: ApplyTable, key: Key): string => `${table.sql} ${keyText(key)}`;

@@ -195,8 +195,10 @@ export class BatchWriter {
     if (this.#session.origin)
       await client.query(/* sql */ `select pg_replication_origin_session_setup($1)`, [this.#session.origin]);
     this.#copies = mode === 'copy';
-    if (mode === 'sets' || mode === 'copy') await this.#writeSets(decoded, transactions, seenBy, executor);
-    else
+    if (mode === 'sets' || mode === 'copy') {
+      await this.#writeSets(decoded, transactions, seenBy, executor);
+      await this.#references.lighten();
+    } else
       for (const [n, t] of transactions.entries())
         for (let i = t.from; i < t.to; i++) {
           if (this.#isTruncate(decoded, i)) await this.#truncate(decoded, i, t, seenBy[n]!, executor);
@@ -229,7 +231,7 @@ export class BatchWriter {
 
   /** Children without parent: sets can't tell what is to be done. */
   async #settleReferences(executor: ExactExecutor): Promise<void> {
-    if (this.#mode === 'sets') {
+    if (this.#mode === 'sets' || this.#mode === 'copy') {
       if (await this.#references.areBroken()) throw new NeedsExact();
       return;
     }
