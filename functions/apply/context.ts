@@ -52,9 +52,7 @@ export async function readContext(repository: Repository, taskId: string, now: n
   const both = other && otherPrepared && { config: other, prepared: otherPrepared.list };
   const mirrored = mirroredBy(config, prepared.list, both);
   const foreignKeys = new Map(prepared.list.map((t) => [qualified(t.schema, t.name), t.references ?? []]));
-  // A parent that a condition leaves out is no conflict.
-  const whole = prepared.list.every((t) => !t.filter && !t.publish?.where);
-  const references = whole ? (t: ApplyTable) => foreignKeys.get(t.sql) ?? [] : undefined;
+  const references = ({ source }: ApplyTable) => foreignKeys.get(qualified(source.schema, source.name)) ?? [];
   const settings = settingsOf({ task, pair, config, other, mirrored, choices, objects, references });
   return { pair, task, config, objects, readAt: now, settings };
 }
@@ -66,8 +64,8 @@ type Read = {
   /** The opposite task's, if it is configured. */
   readonly other: TaskConfig | undefined;
   readonly mirrored: (table: ApplyTable) => boolean;
-  /** Signatures of the foreign keys that a table has on the source; undefined where rows are left out. */
-  readonly references: ((table: ApplyTable) => readonly string[]) | undefined;
+  /** Signatures of the foreign keys that a table has on the source. */
+  readonly references: (table: ApplyTable) => readonly string[];
   readonly choices: readonly Choice[];
   readonly objects: TaskObjects;
 };

@@ -35,7 +35,10 @@ export async function readReferences(
   for (const key of await readForeignKeys(session.client, [{ schema, name }])) {
     const of = async (other: TableName) => {
       const sql = qualified(other.schema, other.name);
-      return sql === table.sql ? table : session.tableNamed(sql);
+      if (sql === table.sql) return table;
+      // Known by its name at the source: one that is called otherwise here is not found.
+      const found = await session.tableNamed(sql);
+      return found?.sql === sql ? found : undefined;
     };
     const child = await of(key.child);
     const parent = await of(key.parent);
