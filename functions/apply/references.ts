@@ -70,6 +70,11 @@ export class ReferenceChecks implements ReferenceNotes {
     this.#of.set(table, { toParents, toChildren: restores ? all.toChildren.filter(same) : [] });
   }
 
+  /** True if parents of its rows are looked for. */
+  isChild(table: ApplyTable): boolean {
+    return (this.#of.get(table)?.toParents.length ?? 0) > 0;
+  }
+
   addSet(statement: SetStatement): void {
     const of = this.#of.get(statement.table);
     if (!of) return;

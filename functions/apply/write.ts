@@ -349,7 +349,8 @@ export class BatchWriter {
     // Their keys are in the middle of a conflict: a plain statement would write over what is decided.
     const left = take(net.rows, this.#contended(net.table, seenBy[0]!));
     left.push(...take(net.rows, executor.controls.openKeys(net.table).map(keyString)));
-    if (this.#copies && canCopy(net)) await copyRows(this.#session.client, net, decoded.bytes);
+    const copied = this.#copies && canCopy(net) && !this.#references.isChild(net.table);
+    if (copied) await copyRows(this.#session.client, net, decoded.bytes);
     else
       for (const statement of planTable(decoded.bytes, net))
         for (const row of await this.#runSet(statement, guarded && statement.op !== 'insert' ? guard : []))
