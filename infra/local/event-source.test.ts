@@ -10,11 +10,10 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { until } from '../../test/support/wait.ts';
 import { type EventSource, type EventSourceOptions, openEventSource, type SqsPort } from './event-source.ts';
-import { startQueueServer } from './queue.ts';
-import { localSqsClient, openSqsPort } from './sqs-port.ts';
-import type { LocalService } from './worker-service.ts';
+import { type QueueServer, startQueueServer } from './queue.ts';
+import { localSqsClient } from './sqs-client.ts';
 
-let server: LocalService;
+let server: QueueServer;
 let client: SQSClient;
 beforeAll(async () => {
   server = await startQueueServer();
@@ -25,7 +24,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-type Queue = { readonly url: string; readonly arn: string; readonly port: SqsPort & { close(): void } };
+type Queue = { readonly url: string; readonly arn: string; readonly port: SqsPort };
 let queues = 0;
 async function makeQueue(attributes: Record<string, string> = {}, fifo = true): Promise<Queue> {
   const { QueueUrl: url = '' } = await client.send(
@@ -34,8 +33,7 @@ async function makeQueue(attributes: Record<string, string> = {}, fifo = true): 
       Attributes: { ...(fifo ? { FifoQueue: 'true' } : {}), ...attributes },
     }),
   );
-  const port = openSqsPort({ ...server, queueUrl: url });
-  return { url, arn: await attribute(url, 'QueueArn'), port };
+  return { url, arn: await attribute(url, 'QueueArn'), port: server.open(url) };
 }
 async function attribute(QueueUrl: string, name: QueueAttributeName): Promise<string> {
   const { Attributes } = await client.send(
@@ -153,7 +151,6 @@ test('whatever fails and however often: each group is carried out in order, and 
       await send(queue, bodies);
       await untilEmpty(queue.url);
       await source.stop();
-      queue.port.close();
       for (const group of 'abc') {
         const of = (all: readonly string[]): string[] => all.filter((body) => body.startsWith(group));
         expect(of(done)).toEqual(of(bodies));

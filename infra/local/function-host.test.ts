@@ -71,6 +71,43 @@ test('one invocation at a time per environment, as many environments as needed u
   expect(host.environments).toEqual([]);
 });
 
+test('who waits takes what is free first: an environment that starts may take long', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'pgtwin-loads-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const host = await open(
+    `import { mkdir } from 'node:fs/promises';
+     // The second one never ends to load.
+     await mkdir(process.env.LOADED).catch(() => new Promise((never) => setTimeout(never, 1_000_000)));
+     export const handler = async ({ ms }) => new Promise((done) => setTimeout(done, ms, process.pid));`,
+    { concurrency: 2, env: { LOADED: join(folder, 'once') } },
+  );
+  const [one, other] = await Promise.all([host.invoke({ ms: 20 }), host.invoke({ ms: 0 })]);
+  expect(other).toBe(one);
+  expect(host.environments).toHaveLength(2);
+});
+
+test('invocations of one kind go where those before them went, if that one is free', async () => {
+  const host = await open(
+    `export const handler = async () => new Promise((done) => setTimeout(done, 20, process.pid));`,
+    { concurrency: 2, kindOf: (event) => (event as { kind: string }).kind },
+  );
+  const both = () => Promise.all(['a', 'b'].map((kind) => host.invoke<number>({ kind })));
+  await until('two environments at work', async (saw) => {
+    const pids = await both();
+    saw(pids);
+    return pids[0] !== pids[1];
+  });
+  const [a, b] = await both();
+  for (const [kind, pid] of [
+    ['b', b],
+    ['a', a],
+    ['a', a],
+    ['b', b],
+    ['b', b],
+  ] as const)
+    expect(await host.invoke({ kind })).toBe(pid);
+});
+
 test('an error of the handler is the cause, its text is not in the message, and the environment lives on', async () => {
   const host = await open(
     `let calls = 0;

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { type EnvironmentOptions, FunctionEnvironment } from './function-environment.ts';
+import { FunctionPool } from './function-pool.ts';
 
 export type FunctionHostOptions = {
   /** A module (`.ts`, or a bundle) that exports `handler`. */
@@ -14,6 +15,8 @@ export type FunctionHostOptions = {
   readonly timeoutMs?: number;
   /** Most environments at once; more invocations wait. Default 10. */
   readonly concurrency?: number;
+  /** What invocations have in common that are best carried out by one environment; undefined if nothing. */
+  readonly kindOf?: (event: unknown) => string | undefined;
   /** What the function prints. Default: on to this process's own streams. */
   readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
 };
@@ -43,35 +46,24 @@ export function openFunctionHost(options: FunctionHostOptions): FunctionHost {
     timeoutMs = 900_000,
     functionName,
     env,
+    kindOf,
     onLine = forward,
   } = options;
   const entry = options.entry instanceof URL ? fileURLToPath(options.entry) : options.entry;
   const settings: EnvironmentOptions = { entry, functionName, env, memoryMb, timeoutMs, onLine };
-  const idle: FunctionEnvironment[] = [];
-  const busy = new Set<FunctionEnvironment>();
-  const waiting: (() => void)[] = [];
+  const pool = new FunctionPool(concurrency, () => new FunctionEnvironment(settings));
   const running = new Set<Promise<void>>();
 
-  const take = async (): Promise<FunctionEnvironment> => {
-    while (busy.size >= concurrency) await new Promise<void>((resolve) => waiting.push(resolve));
-    let environment = idle.pop();
-    while (environment && !environment.alive) environment = idle.pop();
-    environment ??= new FunctionEnvironment(settings);
-    busy.add(environment);
-    return environment;
-  };
-  const giveBack = (environment: FunctionEnvironment): void => {
-    busy.delete(environment);
-    if (environment.alive) idle.push(environment);
-    waiting.shift()?.();
-  };
-  const using = <Result>(work: (environment: FunctionEnvironment) => Promise<Result>): Promise<Result> => {
+  const using = <Result>(
+    kind: string | undefined,
+    work: (environment: FunctionEnvironment) => Promise<Result>,
+  ): Promise<Result> => {
     const result = (async () => {
-      const environment = await take();
+      const environment = await pool.take(kind);
       try {
         return await work(environment);
       } finally {
-        giveBack(environment);
+        pool.giveBack(environment);
       }
     })();
     const ended = result
@@ -83,20 +75,20 @@ export function openFunctionHost(options: FunctionHostOptions): FunctionHost {
     return result;
   };
   const kill = async (): Promise<void> => {
-    await Promise.all([...idle.splice(0), ...busy].map((environment) => environment.kill()));
+    await Promise.all(pool.environments.map((environment) => environment.kill()));
   };
 
   return {
     invoke: async <Result>(event: unknown) =>
-      (await using((environment) => environment.invoke(event))) as Result,
-    warm: () => using((environment) => environment.ready),
+      (await using(kindOf?.(event), (environment) => environment.invoke(event))) as Result,
+    warm: () => using(undefined, (environment) => environment.ready),
     kill,
     async stop() {
       while (running.size > 0) await Promise.all(running);
       await kill();
     },
     get environments() {
-      return [...idle, ...busy].flatMap(({ alive, pid }) => (alive && pid ? [pid] : []));
+      return pool.environments.flatMap(({ pid }) => pid ?? []);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
 export type Invocation = { readonly id: string; readonly event: unknown; readonly deadlineMs: number };
@@ -21,6 +22,8 @@ try {
   const { handler } = (await import(pathToFileURL(entry).href)) as { readonly handler?: Handler };
   if (typeof handler !== 'function') throw new TypeError(`${entry} exports no function named handler`);
   process.on('message', (invocation: Invocation) => carryOut(handler, invocation));
+  // An environment is ended by a signal, before the end of the process would write it.
+  flushCompileCache();
   answer('ready');
 } catch (error) {
   answer({ thrown: thrown(error) });

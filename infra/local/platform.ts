@@ -4,17 +4,19 @@ import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { CreateQueueCommand, ListQueuesCommand } from '@aws-sdk/client-sqs';
+import { CreateQueueCommand } from '@aws-sdk/client-sqs';
+import type { SQSEvent } from 'aws-lambda';
 import { createTableIfMissing } from '../../shared/aws/table.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { buildConsole } from '../console.ts';
 import { startTableServer } from './dynamo.ts';
 import { type EventSource, openEventSource } from './event-source.ts';
 import { type FunctionHost, openFunctionHost } from './function-host.ts';
-import { startQueueServer } from './queue.ts';
-import { localSqsClient, openSqsPort } from './sqs-port.ts';
+import { type QueueServer, startQueueServer } from './queue.ts';
+import { localSqsClient } from './sqs-client.ts';
 
 export type PlatformOptions = {
   /** Where configuration, state and secrets are kept. */
@@ -40,7 +42,7 @@ export type PlatformOptions = {
 const TABLE = 'pgtwin';
 const BUCKET = 'pgtwin-parts';
 const PREFIX = 'pgtwin';
-const QUEUE_POLL_MS = 200;
+const QUEUE_POLL_MS = 50;
 /** Each keeps a core and a half busy, the servers' work included: more would only be started for nothing. */
 const COPY_WORKERS = Math.min(4, Math.max(2, availableParallelism()));
 const local = { accessKeyId: 'local', secretAccessKey: 'local' };
@@ -62,7 +64,7 @@ export class Platform {
   readonly #o: PlatformOptions;
   readonly #services: { stop(): Promise<void> }[];
   readonly #sources = new Map<string, EventSource>();
-  readonly #endpoint: string;
+  readonly #queues: QueueServer;
   readonly #stopping = new AbortController();
   #capture: ChildProcess | undefined;
   #api: ChildProcess | undefined;
@@ -71,12 +73,12 @@ export class Platform {
   private constructor(
     options: PlatformOptions,
     env: Record<string, string>,
-    endpoint: string,
+    queues: QueueServer,
     services: { stop(): Promise<void> }[],
   ) {
     this.#o = options;
     this.env = env;
-    this.#endpoint = endpoint;
+    this.#queues = queues;
     this.#services = services;
     const onLine = options.onLine ?? (() => {});
     const concurrency = options.applyConcurrency ?? 4;
@@ -85,6 +87,8 @@ export class Platform {
       functionName: 'apply',
       env,
       concurrency,
+      // A task's connection to its destination is open where its last messages were applied.
+      kindOf: (event) => (event as SQSEvent).Records[0]?.attributes.MessageGroupId,
       onLine,
     });
     this.copy = openFunctionHost({
@@ -143,7 +147,7 @@ export class Platform {
     s3.destroy();
     // Read with the first request for it.
     if (options.console ?? true) await buildConsole(consoleFolder);
-    const platform = new Platform(options, env, queue.endpoint, [queue, table]);
+    const platform = new Platform(options, env, queue, [queue, table]);
     await Promise.all([platform.#startApi(), platform.apply.warm(), platform.copy.warm()]);
     platform.startCapture();
     platform.#watching = platform.#watchQueues();
@@ -231,36 +235,25 @@ export class Platform {
 
   /** Opens an event source for each queue that appears: what the mappings are on AWS. */
   async #watchQueues(): Promise<void> {
-    const sqs = localSqsClient({ endpoint: this.#endpoint });
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const { QueueUrls = [] } = await sqs
-        .send(new ListQueuesCommand({ QueueNamePrefix: PREFIX }))
-        .catch(() => ({ QueueUrls: [] }));
-      const wanted = new Set(QueueUrls.filter((url) => !url.endsWith('-dead.fifo')));
+      const urls = await this.#queues.list(PREFIX);
+      const wanted = new Set(urls.filter((url) => !url.endsWith('-dead.fifo')));
       for (const url of wanted) if (!this.#sources.has(url)) this.#sources.set(url, this.#openSource(url));
       for (const [url, source] of this.#sources)
         if (!wanted.has(url)) {
           this.#sources.delete(url);
           await source.stop();
         }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, QUEUE_POLL_MS);
-        const wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-        signal.addEventListener('abort', wake, { once: true });
-      });
+      await pause(QUEUE_POLL_MS, undefined, { signal }).catch(() => {});
     }
-    sqs.destroy();
   }
 
   #openSource(queueUrl: string): EventSource {
     const name = queueUrl.split('/').at(-1) ?? '';
     const host = name.endsWith('.fifo') ? this.apply : this.copy;
     return openEventSource({
-      queue: openSqsPort({ endpoint: this.#endpoint, queueUrl }),
+      queue: this.#queues.open(queueUrl),
       queueArn: `arn:aws:sqs:us-east-1:000000000000:${name}`,
       handler: (event) => host.invoke(event),
       batchSize: name.endsWith('.fifo') ? 10 : 1,

@@ -24,13 +24,17 @@ type QueuePrototype = {
 /** The client's connection, for the request that is being handled. */
 const currentRequest = new AsyncLocalStorage<{ readonly gone: AbortSignal }>();
 
-/** Wraps the methods, for all queues of this thread. */
-export async function repairQueues(): Promise<void> {
+/** Wraps the methods, for all queues of this thread; gives the class that holds them. */
+export async function repairQueues(): Promise<new () => object> {
   const file = new URL('./sqs/sqsStore.js', import.meta.resolve('fauxqs'));
-  const { SqsQueue } = (await import(file.href)) as { SqsQueue: { prototype: QueuePrototype } };
+  const { SqsQueue, SqsStore } = (await import(file.href)) as {
+    SqsQueue: { prototype: QueuePrototype };
+    SqsStore: new () => object;
+  };
   takeManyOfOneGroup(SqsQueue.prototype);
   keepOrderOnReturn(SqsQueue.prototype);
   forgetClientsThatLeft(SqsQueue.prototype);
+  return SqsStore;
 }
 
 /** SQS gives as many messages of one group in one receive as it has; fauxqs one, and then locks the group. */
@@ -94,6 +98,10 @@ function forgetClientsThatLeft(prototype: QueuePrototype): void {
   };
 }
 
+/** Runs a request whose client may go away. */
+export const withClient = <Result>(gone: AbortSignal, work: () => Result): Result =>
+  currentRequest.run({ gone }, work);
+
 /** Lets the queues know when the client of the current request has gone. */
 export function repairLongPolls(app: ReturnType<typeof buildApp>): void {
   // After the body is read: reading it would lose the context.
@@ -102,6 +110,6 @@ export function repairLongPolls(app: ReturnType<typeof buildApp>): void {
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) gone.abort();
     });
-    currentRequest.run({ gone: gone.signal }, done);
+    withClient(gone.signal, done);
   });
 }

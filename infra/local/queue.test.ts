@@ -9,11 +9,10 @@ import {
 } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../test/support/wait.ts';
-import { startQueueServer } from './queue.ts';
-import { localSqsClient } from './sqs-port.ts';
-import type { LocalService } from './worker-service.ts';
+import { type QueueServer, startQueueServer } from './queue.ts';
+import { localSqsClient } from './sqs-client.ts';
 
-let server: LocalService;
+let server: QueueServer;
 let client: SQSClient;
 beforeAll(async () => {
   server = await startQueueServer();
@@ -110,4 +109,26 @@ test('a client that leaves its long poll takes no message with it', async () => 
   await send(queue, ['1']);
   expect(bodies(await receive(queue, { wait: 20 }))).toEqual(['1']);
   await until('one message in flight', async () => (await waiters()) === 1);
+});
+
+test('past HTTP: a poll that was given up takes nothing, and a queue that is not there is told by name', async () => {
+  const url = await makeQueue();
+  const queue = server.open(url);
+  const options = { maxMessages: 10, waitSeconds: 20, visibilitySeconds: 30 };
+  const stop = new AbortController();
+  const waiting = expect(queue.receive({ ...options, signal: stop.signal })).rejects.toThrow('stopped');
+  stop.abort(new Error('stopped'));
+  await waiting;
+  await send(url, ['1', '2']);
+  const received = await queue.receive({ ...options, signal: new AbortController().signal });
+  expect(received.map(({ body, attributes }) => [body, attributes['MessageGroupId']])).toEqual([
+    ['1', 'g'],
+    ['2', 'g'],
+  ]);
+  expect(await queue.delete(received.map((message) => message.receiptHandle))).toEqual([]);
+  expect(await server.list('q')).toContain(url);
+  expect(await server.list('other')).toEqual([]);
+  await expect(server.open(`${url}x`).delete(['handle'])).rejects.toMatchObject({
+    name: 'QueueDoesNotExist',
+  });
 });

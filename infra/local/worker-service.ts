@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 
 /** A server of the local platform, in a thread of its own. */
@@ -19,8 +19,17 @@ export const stopRequest = 'stop';
  * keeps heavy requests off our event loop and dies with this process. A failure while it runs ends the process: a
  * platform without its queue or table can only mislead.
  */
-export async function startWorkerService(module: URL, workerData: object): Promise<LocalService> {
-  const worker = new Worker(module, { workerData, env: { ...process.env }, name: module.pathname });
+export async function startWorkerService(
+  module: URL,
+  workerData: object,
+  transferList: MessagePort[] = [],
+): Promise<LocalService> {
+  const worker = new Worker(module, {
+    workerData,
+    transferList,
+    env: { ...process.env },
+    name: module.pathname,
+  });
   const [{ port }] = (await once(worker, 'message').catch((cause) => {
     throw new PgtwinError('local-server-failed', { detail: `${module.pathname} did not start.` }, { cause });
   })) as [Listening];

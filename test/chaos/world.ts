@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { type PostgresServer, startPostgres } from '../../infra/local/postgres-server.ts';
-import { localSqsClient } from '../../infra/local/sqs-port.ts';
+import { localSqsClient } from '../../infra/local/sqs-client.ts';
 import { openProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
 import type { ChaosOptions } from './options.ts';

@@ -5,7 +5,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { localSqsClient } from '../../infra/local/sqs-port.ts';
+import { localSqsClient } from '../../infra/local/sqs-client.ts';
 import { openBlobStore } from '../../shared/aws/blob.ts';
 import { openProxy } from '../support/tcp-proxy.ts';
 import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
