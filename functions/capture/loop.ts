@@ -14,7 +14,8 @@ import { openSource, type Source } from './source.ts';
 import type { StreamEnd, StreamOptions } from './stream-options.ts';
 import { StreamReader, took } from './stream-reader.ts';
 
-const POLL_BUSY_MS = 10;
+/** The watermark is read so often while it moves, and half as often while it does not. */
+const POLL_BUSY_MS = { least: 10, most: 20 } as const;
 const POLL_IDLE_MS = 500;
 /** With this many messages not yet applied there is no hurry: what comes fills the next message, */
 const UNAPPLIED_ENOUGH = 8;
@@ -250,6 +251,8 @@ export class Stream {
   /** Reads the watermark, confirms, answers a request for a re-send, reports. */
   async #pollLoop(): Promise<void> {
     const { clock, destinationSql, task, shard } = this.#o;
+    let busyMs: number = POLL_BUSY_MS.least;
+    let former: Position | undefined;
     while (!this.#ended.signal.aborted) {
       const reading = await readProgress(destinationSql, task, shard);
       if (this.#ended.signal.aborted) return;
@@ -274,7 +277,10 @@ export class Stream {
       });
       if (this.#draining && this.#nothingOutstanding) return this.#finish({ why: 'drained' });
       const idle = this.#nothingOutstanding && !this.#o.isAwaited();
-      await clock.sleep(idle ? POLL_IDLE_MS : POLL_BUSY_MS, this.#ended.signal);
+      const { least, most } = POLL_BUSY_MS;
+      busyMs = reading.position === former ? Math.min(most, busyMs * 1.5) : least;
+      former = reading.position;
+      await clock.sleep(idle ? POLL_IDLE_MS : busyMs, this.#ended.signal);
     }
   }
 

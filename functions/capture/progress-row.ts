@@ -29,7 +29,9 @@ export async function readProgress(
   task: string,
   shard: number,
 ): Promise<ProgressReading | undefined> {
-  const { rows } = await destination.query(readProgressSql, [task, shard]);
+  // Asked a hundred times a second while something is on its way.
+  const query = { name: 'read-progress', text: readProgressSql, values: [task, shard] };
+  const { rows } = await destination.query(query as never);
   const row = rows[0] as (Record<string, string> & { by_kind: Record<string, number> | null }) | undefined;
   if (!row) return undefined;
   return {
