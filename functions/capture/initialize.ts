@@ -14,14 +14,17 @@ import {
   oppositeTask,
   type PreparedTable,
   type Side,
+  type TableName,
   type Task,
   type TaskConfig,
 } from '../../shared/task/schema.ts';
+import { keyOfTable } from '../../shared/task/selection.ts';
 import type { Table } from '../../shared/task/table.ts';
 import { readHeaps } from './copy-catalog.ts';
 import { keysFirst, planCopy } from './copy-plan.ts';
 import { CopyRun } from './copy-run.ts';
 import { ensureDeletionTriggers } from './deletion-triggers.ts';
+import { withAdded } from './new-tables.ts';
 import { dropLaneOrigins, prepareHelpers, preparePublicationAndSlot } from './prepare.ts';
 import { resolveTables, withKeys } from './resolve.ts';
 import { byTable, makeRoomForIndexes, readSchemaState, runStatements } from './schema-sync.ts';
@@ -56,6 +59,8 @@ export type Initialized = {
 };
 
 const SHARDS = 1;
+/** Apply reads what was prepared again every two seconds. */
+const KNOWN_MS = 2_500;
 /** Primary keys that are built at once. */
 const BUILDERS = 2;
 /** The holder's connection is quiet for as long as the copy takes: what lies in between must not take it for dead. */
@@ -102,7 +107,11 @@ async function initializeOver(
   const { task, config, signal, log } = options;
   const lanes = config.copyParallelism;
   const names = await resolveTables(source, config);
-  const tables = await withSharedColumns(source, destination, config, await withKeys(source, names, config));
+  const before = await formerPreparation(options);
+  const known = new Set(before?.list.map(keyOfTable));
+  const isNew = (table: TableName): boolean => before !== undefined && !known.has(keyOfTable(table));
+  const keyed = withAdded(await withKeys(source, names, config, [], isNew), before);
+  const tables = await withSharedColumns(source, destination, config, keyed);
   checkNames(config, tables);
   const notes = await prepareHelpers(source, destination, {
     task: task.id,
@@ -112,17 +121,18 @@ async function initializeOver(
   });
 
   const own = await notCopiedByOpposite(source, task, tables);
-  const full = config.types.full ? await unfinished(destination, task, config, own) : [];
+  const copied = config.types.full ? own : own.filter((table) => table.added);
+  const full = await unfinished(destination, task, config, copied);
   const { prepared, holder } = await prepareOwn(options, source, tables, full);
   try {
     // Behind the locks: the tables keep their shape.
     let keys: ReadonlyMap<string, readonly string[]> = new Map();
     if (config.types.schema) {
-      const before = await readSchemaState(source, destination, own, config);
-      await runStatements(destination, before.plan.before, signal);
-      keys = byTable(before, 'primaryKeys');
+      const state = await readSchemaState(source, destination, own, config);
+      await runStatements(destination, state.plan.before, signal);
+      keys = byTable(state, 'primaryKeys');
       // Without a copy nothing comes in between.
-      if (!config.types.full) await runStatements(destination, before.plan.primaryKeys, signal);
+      if (!config.types.full) await runStatements(destination, state.plan.primaryKeys, signal);
     }
     if (config.decide === 'each-side' || options.arbiter === destinationOf(task.direction))
       await ensureDeletionTriggers(destination, task.id, config, tables);
@@ -135,6 +145,8 @@ async function initializeOver(
       await copyTables(options, { open, source, destination, holder, tables: full, keys });
       await dropLaneOrigins(destination, task.id, lanes);
     }
+    // What apply knows of the tables may be so old: it has to know the new ones before their first change.
+    if (tables.some(isNew)) await options.clock.sleep(KNOWN_MS, signal);
     const { rows } = await source.query<{ lsn: string }>(
       /* sql */ `select pg_current_wal_insert_lsn()::text as lsn`,
     );
@@ -145,15 +157,24 @@ async function initializeOver(
   }
 }
 
-/** What the opposite task has copied in full came from there: in the first run it gets incremental only. */
+/** What was prepared for this run of the task, if its slot is there: tables that are not in it are new ones. */
+async function formerPreparation({ table, task }: InitializeOptions): Promise<Prepared | undefined> {
+  const before = await readPrepared(table, task.id);
+  const isOfThisRun = before?.generation === task.generation && before.consistentPoint !== null;
+  return isOfThisRun ? before : undefined;
+}
+
+/**
+ * What the opposite task has copied in full came from there: in the first run it gets incremental only, and so do
+ * tables that the opposite task has brought here while this one ran.
+ */
 async function notCopiedByOpposite(
   source: pg.Client,
   task: Task,
   tables: readonly PreparedTable[],
 ): Promise<PreparedTable[]> {
-  if (task.generation > 1) return [...tables];
   const copied = await readFinished(source, oppositeTask(task.id));
-  return tables.filter((table) => !copied.has(relationOf(table)));
+  return tables.filter((table) => (task.generation > 1 && !table.added) || !copied.has(relationOf(table)));
 }
 
 async function unfinished(

@@ -49,13 +49,14 @@ export async function resolveTables(client: Queryable, config: TaskConfig): Prom
 /**
  * Adds the columns that name a row in the stream, and which columns are synchronized where a choice is made. A
  * published table without its key would make its users' own UPDATE fail, so one is refused; `otherwise` knows the keys
- * of tables whose primary key is yet to be built.
+ * of tables whose primary key is yet to be built. Tables that `mayLack` a key are left out without one.
  */
 export async function withKeys(
   client: Queryable,
   tables: readonly TableName[],
   config: TaskConfig,
   otherwise: readonly PreparedTable[] = [],
+  mayLack: (table: TableName) => boolean = () => false,
 ): Promise<PreparedTable[]> {
   const read = new Map(
     (await readReplicaKeys(client as never, tables)).map((each) => [keyOfTable(each), each]),
@@ -82,12 +83,12 @@ export async function withKeys(
       };
     }),
   );
-  const without = found.filter((each) => each.key.length === 0);
+  const without = found.filter((each) => each.key.length === 0 && !mayLack(each));
   if (without.length > 0)
     throw new PgtwinError('no-replica-identity', {
       detail: `Rows can not be told apart by a key in: ${namesOf(without)}.`,
     });
-  return found;
+  return found.filter((each) => each.key.length > 0);
 }
 
 /**

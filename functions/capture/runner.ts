@@ -21,6 +21,7 @@ import {
   oppositeTask,
   type Pair,
   sourceOf,
+  type TableName,
   type Task,
   type TaskConfig,
   type TaskError,
@@ -31,6 +32,7 @@ import { finishInitialization } from './finish.ts';
 import { Finishing } from './finishing.ts';
 import { initialize } from './initialize.ts';
 import type { Lease } from './lease.ts';
+import { NewTables } from './new-tables.ts';
 import { backoffMs } from './outbox.ts';
 import { leftoversError, releaseTask } from './release.ts';
 import { SendPace } from './send-pace.ts';
@@ -52,6 +54,7 @@ export type CaptureDeps = {
 };
 
 const DRAIN_MS = 30_000;
+const WITHOUT_KEY = 'New tables without a key';
 
 type Loaded = { task: Task; pair: Pair; config: TaskConfig; source: Target; destination: Target };
 
@@ -200,6 +203,7 @@ export class TaskRunner {
     const fallbacks = await withClient(loaded.destination, how, (client) => readFallbacks(client, loaded));
     status.notes = [...new Set([...status.notes, ...fallbacks])];
     const finishing = copyEnd === undefined ? undefined : new Finishing(copyEnd, () => this.#finish(loaded));
+    const added = new NewTables({ ...loaded, table: this.#deps.repository.table, clock: this.#deps.clock });
     this.#streaming = new Streaming({
       ...this.#deps,
       ...loaded,
@@ -214,6 +218,8 @@ export class TaskRunner {
         if (!this.#retrying && finishing?.isReached(seen.reading.endLsn))
           if (await this.#move('initialized', 'the stream has passed the end of the copy')) finishing.over();
         await status.streaming(seen.reading, seen.figures, seen.sourceSql);
+        const settled = !this.#retrying && (finishing === undefined || finishing.isOver);
+        if (settled) await this.#lookForTables(added, seen, status);
       },
     });
     try {
@@ -222,6 +228,25 @@ export class TaskRunner {
     } finally {
       this.#streaming = undefined;
     }
+  }
+
+  /**
+   * New tables are prepared and copied as the others were at the start, while the stream waits: the slot keeps what
+   * happens meanwhile. Not while the opposite task is doing the same: its tables are here before it has filled them.
+   */
+  async #lookForTables(added: NewTables, seen: StreamProgress, status: StatusReporter): Promise<void> {
+    const found = await added.look(seen.sourceSql);
+    if (!found) return;
+    const names = (list: readonly TableName[]) =>
+      list.map((each) => `${each.schema}.${each.name}`).join(', ');
+    status.notes = status.notes.filter((note) => !note.startsWith(WITHOUT_KEY));
+    if (found.without.length > 0)
+      status.notes = [...status.notes, `${WITHOUT_KEY}, left out: ${names(found.without)}.`];
+    if (found.ready.length === 0) return;
+    const opposite = await this.#deps.repository.getTask(oppositeTask(this.#id));
+    if (opposite.state === 'Initializing' || opposite.returnTo === 'Initializing') return;
+    const cause = `new tables in the selection: ${names(found.ready.slice(0, 10))}`;
+    if (await this.#move('tables-added', cause, { from: 'Running' })) this.#current.abort();
   }
 
   /** The task is in Retrying: since when it was seen, what has moved shows whether things work again. */

@@ -13,6 +13,7 @@ export type TaskInput =
   | 'start'
   | 'initialized'
   | 'finished'
+  | 'tables-added'
   | 'pause'
   | 'paused'
   | 'resume'
@@ -50,7 +51,13 @@ export const moves: Readonly<Record<TaskState, Readonly<Partial<Record<TaskInput
     'give-up': 'Failed',
     release: 'Releasing',
   },
-  Running: { pause: 'Pausing', error: 'Retrying', 'give-up': 'Failed', release: 'Releasing' },
+  Running: {
+    'tables-added': 'Initializing',
+    pause: 'Pausing',
+    error: 'Retrying',
+    'give-up': 'Failed',
+    release: 'Releasing',
+  },
   Retrying: {
     recovered: 'return',
     'give-up': 'Failed',

@@ -195,6 +195,10 @@ export const preparedTable = z.strictObject({
   schema: name63,
   name: name63,
   key: z.array(name63).min(1).describe('columns of the replica identity, in key order'),
+  added: z
+    .boolean()
+    .optional()
+    .describe('it came while the task ran: it is copied, whatever `types.full` says'),
   columns: z.array(name63).optional().describe('those that are synchronized, in order; absent: all'),
   shared: z
     .boolean()

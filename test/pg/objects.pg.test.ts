@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { crossed } from '../support/crossed.ts';
 import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
+import { until } from '../support/wait.ts';
 
 let on: TestPlatform;
 beforeAll(async () => {
@@ -284,4 +285,42 @@ test('with different schemas only the shared columns go, both ways, and the prec
     { id: 6, only_a: 'y' },
     { id: 7, only_a: null },
   ]);
+});
+
+test('tables that come while the tasks run are there with all their rows, and go both ways', async () => {
+  await using twin = await openTwin(on, { schema: 'create table t (id int primary key)' });
+  const { a, b } = twin;
+  await a.query(`create table no_key (n int); create table late (id int primary key, n int, t text);
+    insert into late select i, i, 'first' from generate_series(1, 1000) i`);
+  let n = 1000;
+  await until(
+    'both tasks carry the table',
+    async (saw) => {
+      // Written all the while: before, while and after it is noticed.
+      await a.query(`insert into late values (${++n}, 0, 'more'); update late set n = n + 1 where id <= 10`);
+      const lists = await Promise.all(
+        [a, b].map((side) =>
+          side.rows<{ n: number }>(
+            `select count(*)::int as n from pg_publication_tables where tablename = 'late'`,
+          ),
+        ),
+      );
+      const states = await Promise.all((['forward', 'reverse'] as const).map((task) => twin.task(task)));
+      saw(JSON.stringify([lists, states.map(({ state, error }) => [state, error])]));
+      return lists.every(([row]) => row!.n === 1) && states.every(({ state }) => state === 'Running');
+    },
+    { timeoutMs: 60_000 },
+  );
+  await a.query(`delete from late where id = 500; insert into t values (1)`);
+  await b.query(`update late set t = 'from b' where id = 7; insert into t values (2)`);
+  await twin.settle();
+  expect(
+    await unlike(twin, [
+      ['select * from late', 'select * from late'],
+      ['select * from t', 'select * from t'],
+    ]),
+  ).toEqual([]);
+  expect(await a.rows('select t from late where id = 7')).toEqual([{ t: 'from b' }]);
+  expect(await b.rows(`select count(*)::int as n from late`)).toEqual([{ n: n - 1 }]);
+  expect(await b.rows(`select to_regclass('no_key') as there`)).toEqual([{ there: null }]);
 });
