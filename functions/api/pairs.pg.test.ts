@@ -137,6 +137,23 @@ test('the preview names the tables and the exact request', async () => {
     forward: { count: 1, tables: [{ schema: 'public', name: 'item' }] },
     request: { method: 'POST', body: { forward: { conflictPolicy: 'overwrite' } } },
   });
+  const named = (mapping: object) =>
+    api.call('POST', `pairs/${pair.id}/preview-objects`, {
+      body: { forward: { objects: { include: [{ schema: 'public' }], mapping } } },
+    });
+  expect((await named({ names: [{ schema: 'public', to: 'p' }] })).body.forward).toMatchObject({
+    count: 2,
+    tables: [{ destination: { schema: 'p', name: 'item' } }, { destination: { schema: 'p', name: 'tag' } }],
+    inverse: [
+      { schema: 'p', table: 'item', to: 'item', toSchema: 'public' },
+      { schema: 'p', table: 'tag', to: 'tag', toSchema: 'public' },
+    ],
+  });
+  const taken = await named({ rules: [{ level: 'table', match: '.*', replace: 'x' }] });
+  expect(taken).toMatchObject({
+    status: 422,
+    body: { detail: expect.stringContaining('public.item and public.tag') },
+  });
   const task = await api.call('GET', `pairs/${pair.id}/tasks/forward`);
   expect(task.body.configured).toBe(false);
 });
