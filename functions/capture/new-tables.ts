@@ -1,3 +1,4 @@
+import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { readReplicaKeys } from '../../shared/postgres/catalog.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
 import type { Clock } from '../../shared/task/ports.ts';
@@ -35,9 +36,12 @@ export class NewTables {
     if (!this.#byPattern || now - this.#lookedAt < LOOK_MS) return undefined;
     this.#lookedAt = now;
     this.#known ??= await this.#prepared();
-    const fresh = (await resolveTables(source, this.#config)).filter(
-      (each) => !this.#known!.has(keyOfTable(each)),
-    );
+    const selected = await resolveTables(source, this.#config).catch((error: unknown) => {
+      // A table that is selected by its own name was dropped: the stream goes on without it.
+      if (error instanceof PgtwinError && error.code === 'relation-unknown') return [];
+      throw error;
+    });
+    const fresh = selected.filter((each) => !this.#known!.has(keyOfTable(each)));
     if (fresh.length === 0) return { ready: [], without: [] };
     const keys = await readReplicaKeys(source as never, fresh);
     const withKey = new Set(keys.filter((each) => each.identityColumns).map(keyOfTable));
