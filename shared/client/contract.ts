@@ -278,8 +278,8 @@ const objectsView = z.strictObject({
       source: tableName,
       destination: tableName,
       columns: z
-        .array(z.strictObject({ source: z.string(), destination: z.string() }))
-        .describe('those that are synchronized'),
+        .array(z.strictObject({ source: z.string().nullable(), destination: z.string() }))
+        .describe('those that are synchronized; source null: a step of `etl` makes it'),
     }),
   ),
   inverse: nameMapping.shape.names

@@ -311,6 +311,7 @@ test('tables that come while the tasks run are there with all their rows, and go
     },
     { timeoutMs: 60_000 },
   );
+  await twin.settle();
   await a.query(`delete from late where id = 500; insert into t values (1)`);
   await b.query(`update late set t = 'from b' where id = 7; insert into t values (2)`);
   await twin.settle();

@@ -99,7 +99,7 @@ export const objects = defineCommand({
       say(`${direction}: ${selected.count} table(s)`);
       for (const { source, destination, columns } of selected.tables) {
         const renamed = columns.filter((column) => column.source !== column.destination);
-        const names = renamed.map((column) => `${column.source} -> ${column.destination}`);
+        const names = renamed.map(({ source: from, destination: to }) => `${from ?? '(new)'} -> ${to}`);
         say(
           `  ${nameOf(source)} -> ${nameOf(destination)}${names.length > 0 ? `   (${names.join(', ')})` : ''}`,
         );
