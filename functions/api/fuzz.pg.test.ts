@@ -49,8 +49,14 @@ function requests(document: Document, known: { pairs: string[]; sides: unknown }
     const usual = fitting(schema, resolve).map((value) =>
       operation.operationId === 'createPair' ? { ...(value as object), sides: known.sides } : value,
     );
+    // What the description itself gives as an example is right, so that tasks are configured, checked and started.
+    const { example } = (schema.$ref ? resolve(schema.$ref) : schema) as { example?: unknown };
+    const shown =
+      example === undefined || operation.operationId === 'createPair' ? usual : fc.constant(example);
     return fc.oneof(
+      shown,
       usual,
+      shown.chain(broken).map((value) => withoutHosts(value)),
       usual.chain(broken).map((value) => withoutHosts(value)),
     );
   };
