@@ -7,7 +7,7 @@ import { openDatabase, type TestDatabase } from '../../test/support/database.ts'
 import { broken, fitting, junk, type Schema } from '../../test/support/schema-arbitrary.ts';
 
 /** How long requests are made up. PGTWIN_FUZZ_SECONDS and PGTWIN_FUZZ_SEED for longer and other runs. */
-const SECONDS = Number(process.env['PGTWIN_FUZZ_SECONDS'] ?? 12);
+const SECONDS = Number(process.env['PGTWIN_FUZZ_SECONDS'] ?? 5);
 const SEED = Number(process.env['PGTWIN_FUZZ_SEED'] ?? 20260301);
 
 type Parameter = { name: string; in: 'path' | 'query' | 'header'; required?: boolean; schema: Schema };
