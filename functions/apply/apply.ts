@@ -24,7 +24,10 @@ export type ApplyDeps = {
   readonly delay: (records: readonly SQSRecord[], seconds: number) => Promise<void>;
 };
 
-const CONTEXT_MS = 2_000;
+/** What is known of a task is read again after this time, while messages are applied; */
+const CONTEXT_MS = 1_500;
+/** after this time nothing is applied before it has been read. */
+const CONTEXT_MAX_MS = 3_000;
 
 type Lane = { session: Session; generation: number };
 
@@ -32,6 +35,8 @@ type Lane = { session: Session; generation: number };
 export class Apply {
   readonly #deps: ApplyDeps;
   readonly #contexts = new Map<string, TaskContext>();
+  /** Tasks whose context is being read beside the work. */
+  readonly #reading = new Set<string>();
   readonly #lanes = new Map<string, Lane>();
 
   constructor(deps: ApplyDeps) {
@@ -165,14 +170,30 @@ export class Apply {
   async #context(taskId: string, config: number): Promise<TaskContext | undefined> {
     const now = this.#deps.clock.now().getTime();
     const known = this.#contexts.get(taskId);
-    if (known && now - known.readAt < CONTEXT_MS && known.task.configVersion >= config) return known;
+    const usable = known && now - known.readAt < CONTEXT_MAX_MS && known.task.configVersion >= config;
+    // Nothing is dropped because of what may have changed meanwhile: a task that was just resumed would lose it.
+    if (!usable || !appliedStates.includes(known.task.state)) return this.#readContext(taskId, now);
+    if (now - known.readAt >= CONTEXT_MS && !this.#reading.has(taskId)) {
+      this.#reading.add(taskId);
+      // If it fails, it is too old before long, and then read where the failure counts.
+      void this.#readContext(taskId, now)
+        .catch(() => {})
+        .finally(() => this.#reading.delete(taskId));
+    }
+    return known;
+  }
+
+  async #readContext(taskId: string, now: number): Promise<TaskContext | undefined> {
+    const former = this.#contexts.get(taskId);
     try {
       const context = await readContext(this.#deps.repository, taskId, now);
-      this.#contexts.set(taskId, context);
+      // Unless it was forgotten meanwhile (a failure: somebody may have changed something), or read by another call.
+      if (this.#contexts.get(taskId) === former) this.#contexts.set(taskId, context);
       return context;
     } catch (error) {
-      if (error instanceof PgtwinError && error.code === 'not-found') return undefined;
-      throw error;
+      if (!(error instanceof PgtwinError) || error.code !== 'not-found') throw error;
+      this.#contexts.delete(taskId);
+      return undefined;
     }
   }
 
