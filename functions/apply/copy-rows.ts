@@ -25,7 +25,7 @@ export const canCopy = ({ table, rows }: NetTable): boolean => {
   return true;
 };
 
-/** Adds the rows by COPY, half the work for the server of an INSERT of arrays. Throws 23505 where one is there. */
+/** Adds the rows by COPY, less work for the server than an INSERT of arrays. Throws 23505 where one is there. */
 export async function copyRows(client: pg.Client, { table, rows }: NetTable, bytes: Buffer): Promise<void> {
   const columns = table.columns.map((_, c) => c);
   const sql = /* sql */ `copy ${table.sql} (${columnList(table, columns)}) from stdin`;

@@ -38,8 +38,8 @@ export async function readSchemaState(
 }
 
 /**
- * Gives a session that builds indexes room to sort in, at least 256 MB: 5,000,000 keys take 1.3 s, in the default of
- * 64 MB 1.8 s.
+ * Gives a session that builds indexes room to sort in, at least 256 MB: in the default of 64 MB millions of keys do
+ * not fit.
  */
 export async function makeRoomForIndexes(client: Queryable): Promise<void> {
   await client.query(

@@ -16,8 +16,8 @@ type Given = {
 };
 
 /**
- * The operations of an event source on queues of this process: a message costs 0.1 ms from the queue to the poller and
- * as much to be deleted, instead of 2 ms each by HTTP and the SDK, all of it between one message and the next.
+ * The operations of an event source on queues of this process, without HTTP and the SDK: what a receive and a delete
+ * take lies between one message and the next.
  */
 export class QueueCalls {
   readonly #port: MessagePort;
