@@ -8,7 +8,7 @@ beforeAll(async () => {
   a = await openDatabase('a', {
     schema: `create table one (id int primary key, region text, n numeric, more text);
       create table "One" (id int primary key); create table big (id int primary key, n int, t text);
-      create function later(int) returns boolean language sql volatile as 'select true'`,
+      create function later(int) returns boolean language plpgsql volatile as 'begin return true; end'`,
   });
   b = await openDatabase('b');
 });
