@@ -100,6 +100,8 @@ async function work(deps: StepDeps, stored: StoredRun, log: Log): Promise<string
       const askedAt = new Date(time.now()).toISOString();
       const repair = { order, by: stored.run.by, askedAt, after: null, repaired: 0, refused: 0 };
       stored.run = { ...stored.run, status: 'repairing', repair };
+      // What was found is stored before anything is repaired: found anew, it would be less.
+      if (!(await store.save(stored))) return undefined;
     }
     if (await new Repairer(bench, store, stored).work()) end(stored, time, 'finished');
     return undefined;
