@@ -29,12 +29,15 @@ const CONTEXT_MS = 1_500;
 /** after this time nothing is applied before it has been read. */
 const CONTEXT_MAX_MS = 3_000;
 
+/** `epoch`: of the newest message that was there when it was read. */
+type KnownContext = TaskContext & { readonly epoch: number };
+
 type Lane = { session: Session; generation: number };
 
 /** The apply function's core: keeps connections and task settings between invocations of one process. */
 export class Apply {
   readonly #deps: ApplyDeps;
-  readonly #contexts = new Map<string, TaskContext>();
+  readonly #contexts = new Map<string, KnownContext>();
   /** Tasks whose context is being read beside the work. */
   readonly #reading = new Set<string>();
   readonly #lanes = new Map<string, Lane>();
@@ -95,7 +98,8 @@ export class Apply {
 
   async #apply(taskId: string, messages: readonly Message[], log: Log): Promise<BatchResult | undefined> {
     const known = this.#contexts.get(taskId);
-    const context = await this.#context(taskId, Math.max(...messages.map((m) => m.header.config)));
+    const newest = (field: 'config' | 'epoch') => Math.max(...messages.map((m) => m.header[field]));
+    const context = await this.#context(taskId, newest('config'), newest('epoch'));
     try {
       return await this.#applyWith(context, messages, log);
     } catch (error) {
@@ -167,26 +171,28 @@ export class Apply {
     return 0;
   }
 
-  async #context(taskId: string, config: number): Promise<TaskContext | undefined> {
+  async #context(taskId: string, config: number, epoch: number): Promise<KnownContext | undefined> {
     const now = this.#deps.clock.now().getTime();
     const known = this.#contexts.get(taskId);
-    const usable = known && now - known.readAt < CONTEXT_MAX_MS && known.task.configVersion >= config;
+    // A task that was resumed or restarted sends in a new epoch: what was read before does not know of it.
+    const fresh = known && now - known.readAt < CONTEXT_MAX_MS && known.epoch >= epoch;
+    const usable = fresh && known.task.configVersion >= config;
     // Nothing is dropped because of what may have changed meanwhile: a task that was just resumed would lose it.
-    if (!usable || !appliedStates.includes(known.task.state)) return this.#readContext(taskId, now);
+    if (!usable || !appliedStates.includes(known.task.state)) return this.#readContext(taskId, now, epoch);
     if (now - known.readAt >= CONTEXT_MS && !this.#reading.has(taskId)) {
       this.#reading.add(taskId);
       // If it fails, it is too old before long, and then read where the failure counts.
-      void this.#readContext(taskId, now)
+      void this.#readContext(taskId, now, epoch)
         .catch(() => {})
         .finally(() => this.#reading.delete(taskId));
     }
     return known;
   }
 
-  async #readContext(taskId: string, now: number): Promise<TaskContext | undefined> {
+  async #readContext(taskId: string, now: number, epoch: number): Promise<KnownContext | undefined> {
     const former = this.#contexts.get(taskId);
     try {
-      const context = await readContext(this.#deps.repository, taskId, now);
+      const context = { ...(await readContext(this.#deps.repository, taskId, now)), epoch };
       // Unless it was forgotten meanwhile (a failure: somebody may have changed something), or read by another call.
       if (this.#contexts.get(taskId) === former) this.#contexts.set(taskId, context);
       return context;

@@ -32,7 +32,12 @@ test('schema and rows are copied; keys, indexes, foreign keys and sequences are 
   expect(notes).toEqual([]);
   expect(prepared.list).toEqual([
     { schema: 'Größe', name: 'Tab "le', key: ['order'] },
-    { schema: 'public', name: 'item', key: ['id'] },
+    {
+      schema: 'public',
+      name: 'item',
+      key: ['id'],
+      references: [JSON.stringify([['parent'], 'public', 'item', ['id']])],
+    },
     { schema: 'public', name: 'nothing', key: ['id'] },
     { schema: 'public', name: 'toast', key: ['id'] },
   ]);
