@@ -186,6 +186,7 @@ export class Stream {
     add: (header: Omit<MessageHeader, 'parts' | 'bytes'>) => void,
   ): void {
     const { task, generation, epoch, config, shard } = this.#o;
+    this.#sentAgain.abort();
     add({
       v: FORMAT_VERSION,
       task,
@@ -248,6 +249,9 @@ export class Stream {
     );
   }
 
+  /** Ends the pause of an idle poll: what is sent now may soon be waited for. */
+  #sentAgain = new AbortController();
+
   /** Reads the watermark, confirms, answers a request for a re-send, reports. */
   async #pollLoop(): Promise<void> {
     const { clock, destinationSql, task, shard } = this.#o;
@@ -280,7 +284,11 @@ export class Stream {
       const { least, most } = POLL_BUSY_MS;
       busyMs = reading.position === former ? Math.min(most, busyMs * 1.5) : least;
       former = reading.position;
-      await clock.sleep(idle ? POLL_IDLE_MS : busyMs, this.#ended.signal);
+      if (!idle) await clock.sleep(busyMs, this.#ended.signal);
+      else {
+        this.#sentAgain = new AbortController();
+        await clock.sleep(POLL_IDLE_MS, AbortSignal.any([this.#ended.signal, this.#sentAgain.signal]));
+      }
     }
   }
 
