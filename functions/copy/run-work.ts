@@ -147,12 +147,15 @@ function otherWay(item: CopyItem, error: unknown): Partial<CopyItem> | undefined
   return undefined;
 }
 
-/** The task, if it is still being initialized in the message's generation. */
+/**
+ * The task, if it is still being initialized in the message's generation. After an error it is Retrying until the
+ * capture has told that it goes on, which may be after its first message; what a former attempt sent ends at its fence.
+ */
 async function stillWanted(message: CopyMessage, { repository }: WorkDeps): Promise<Task | undefined> {
   try {
     const task = await repository.getTask(message.task);
-    const wanted = task.state === 'Initializing' && task.generation === message.generation;
-    return wanted ? task : undefined;
+    const wanted = task.state === 'Initializing' || task.state === 'Retrying';
+    return wanted && task.generation === message.generation ? task : undefined;
   } catch (error) {
     if (error instanceof PgtwinError && error.code === 'not-found') return undefined;
     throw error;

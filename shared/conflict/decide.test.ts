@@ -32,7 +32,13 @@ const context = (over: Partial<Settings> = {}, rest: Partial<Context> = {}): Con
 });
 
 /** A local row: seen unless said. */
-type Here = { readonly row: Row; readonly unseen?: boolean; readonly time?: bigint };
+type Here = {
+  readonly row: Row;
+  readonly unseen?: boolean;
+  readonly time?: bigint;
+  /** Who wrote it: `b`, where it is decided, unless said. */
+  readonly side?: 'a';
+};
 
 /** Runs a decision against rows; answers what it did, and the rows after. */
 const play = (steps: Steps, here: readonly Here[], gone: Partial<Local> = {}) => {
@@ -44,7 +50,7 @@ const play = (steps: Steps, here: readonly Here[], gone: Partial<Local> = {}) =>
     unseen: found?.unseen ?? false,
     unsure: false,
     time: found?.time ?? (found ? 5n : null),
-    side: 'b',
+    side: found?.side ?? 'b',
     pull: null,
     ...(found ? {} : gone),
   });
@@ -101,6 +107,14 @@ describe('what goes as planned publishes nothing', () => {
     ['delete', remove('1'), [{ row: base }], []],
   ] as const)('%s', (_name, change, here, rows) => {
     expect(play(decide(change, context()), here)).toEqual({ did: [], rows });
+  });
+
+  test('an insert that meets a later version of its own side: copied after it', () => {
+    const stops = context({ policy: 'task-failed' });
+    const copied = play(decide(insert(...theirs), stops), [{ row: base, side: 'a' }]);
+    expect(copied).toEqual({ did: [], rows: ['1 a 13 - -'] });
+    const open = play(decide(insert(...theirs), context()), [{ row: base, side: 'a', unseen: true }]);
+    expect(open.did).toEqual(['log insert_exists source', 'outcome 1']);
   });
 });
 

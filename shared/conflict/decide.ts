@@ -52,8 +52,11 @@ export function* decide(change: Change, context: Context): Steps {
 function* decideInsert(context: Context, key: Key, row: Row): Steps {
   const local = yield* readKey(key);
   if (local.row !== null) {
-    yield* settle(context, { kind: 'insert_exists', key, row, base: null, local });
-    return;
+    // Its author's side wrote this row later: it was copied under a snapshot that has this insert already. What the
+    // stream still has to say of the row follows, so it goes back to this version as by an update.
+    if (!local.unseen && local.side === context.source.side)
+      return yield* write(context, { key, row, base: null, local }, false);
+    return yield* settle(context, { kind: 'insert_exists', key, row, base: null, local });
   }
   const placed = yield* place(context, { op: 'insert', key, row, from: null, write: row, contested: false });
   if (placed !== 'placed' || local.unseen) yield* publish(context, [key]); // rule: open-key-outcome

@@ -71,6 +71,8 @@ export type TwinOptions = {
   /** Only the forward task. */
   readonly oneWay?: boolean;
   readonly arbiter?: 'a' | 'b';
+  /** Done while the forward task starts. */
+  readonly whileStarting?: (a: TestDatabase, b: TestDatabase) => Promise<void>;
   /** Servers of the test's own, which it may stop. */
   readonly servers?: { readonly a?: TestServer; readonly b?: TestServer };
   /** Where the tasks reach a side, instead of the database's own address. */
@@ -134,7 +136,7 @@ export async function openTwin(on: Pick<TestPlatform, 'call'>, options: TwinOpti
           throw new Error(`task ${direction} failed: ${JSON.stringify(task.error)}`);
         return states.includes(task.state);
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs: 180_000 },
     );
   };
   for (const direction of directions) {
@@ -146,6 +148,7 @@ export async function openTwin(on: Pick<TestPlatform, 'call'>, options: TwinOpti
       await call('POST', `${path(direction)}/precheck/ignore`, { item: item.item });
   }
   await call('POST', `${path('forward')}/start`);
+  await options.whileStarting?.(a, b);
   for (const direction of directions) await reach(direction, 'Running');
 
   const release = async (): Promise<void> => {
@@ -161,7 +164,7 @@ export async function openTwin(on: Pick<TestPlatform, 'call'>, options: TwinOpti
         saw(response);
         return response.includes(': 404');
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs: 180_000 },
     );
     for (const side of [a, b]) {
       const left = await side.leftovers();
