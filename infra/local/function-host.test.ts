@@ -71,6 +71,22 @@ test('one invocation at a time per environment, as many environments as needed u
   expect(host.environments).toEqual([]);
 });
 
+test('environments that were warmed take a kind each: the second one is not started under load', async () => {
+  const host = await open(`export const handler = async () => process.pid;`, {
+    concurrency: 3,
+    kindOf: (event) => (event as { kind: string }).kind,
+  });
+  await host.warm(2);
+  const warmed = new Set(host.environments);
+  expect(warmed.size).toBe(2);
+  const one = await host.invoke<number>({ kind: 'a' });
+  const other = await host.invoke<number>({ kind: 'b' });
+  expect(new Set([one, other])).toEqual(warmed);
+  expect(await host.invoke({ kind: 'a' })).toBe(one);
+  await host.warm(9);
+  expect(host.environments).toHaveLength(3);
+});
+
 test('who waits takes what is free first: an environment that starts may take long', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'pgtwin-loads-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));

@@ -24,8 +24,8 @@ export type FunctionHostOptions = {
 export type FunctionHost = {
   /** Rejects with `function-failed` (the function's own error is the cause) or `function-timeout`. */
   invoke<Result = unknown>(event: unknown): Promise<Result>;
-  /** Loads the module ahead, so that the first invocation is not a cold one. Rejects if it can't be loaded. */
-  warm(): Promise<void>;
+  /** Loads the module ahead, so that the first invocations are not cold ones. Rejects if it can't be loaded. */
+  warm(environments?: number): Promise<void>;
   /** A crash: ends all environments at once, and what runs in them rejects. The next invocation starts a new one. */
   kill(): Promise<void>;
   /** Waits for what runs, then ends all environments. */
@@ -81,7 +81,7 @@ export function openFunctionHost(options: FunctionHostOptions): FunctionHost {
   return {
     invoke: async <Result>(event: unknown) =>
       (await using(kindOf?.(event), (environment) => environment.invoke(event))) as Result,
-    warm: () => using(undefined, (environment) => environment.ready),
+    warm: (environments = 1) => pool.warm(environments),
     kill,
     async stop() {
       while (running.size > 0) await Promise.all(running);

@@ -9,7 +9,8 @@ type Waiting = {
 /**
  * The environments of a function, at most so many, each lent to one invocation at a time. Who finds none free gets
  * whichever comes first: one that is given back, or a new one, for a start takes longer than most invocations. The
- * environment that carried out an invocation of the same kind before is preferred: it has its connections open.
+ * environment that carried out an invocation of the same kind before is preferred: it has its connections open. Then
+ * one that has none yet, so that those of other kinds stay where theirs are.
  */
 export class FunctionPool {
   readonly #limit: number;
@@ -28,6 +29,12 @@ export class FunctionPool {
   /** All that are alive, those that start included. */
   get environments(): readonly FunctionEnvironment[] {
     return [...this.#idle, ...this.#busy, ...this.#starting].filter(({ alive }) => alive);
+  }
+
+  /** Starts what is missing of so many, and waits until all are loaded. Rejects if one can't be. */
+  async warm(count: number): Promise<void> {
+    while (this.environments.length < Math.min(count, this.#limit)) this.#start();
+    await Promise.all(this.environments.map(({ ready }) => ready));
   }
 
   /** Rejects if an environment that was started for this can't be loaded. */
@@ -61,7 +68,9 @@ export class FunctionPool {
 
   #pick(kind: string | undefined): FunctionEnvironment | undefined {
     const alive = this.#idle.filter((environment) => environment.alive);
-    const picked = alive.findLast((environment) => this.#kinds.get(environment) === kind) ?? alive.at(-1);
+    const last = (of: string | undefined) =>
+      alive.findLast((environment) => this.#kinds.get(environment) === of);
+    const picked = last(kind) ?? last(undefined) ?? alive.at(-1);
     this.#idle.splice(0, this.#idle.length, ...alive.filter((environment) => environment !== picked));
     return picked;
   }

@@ -43,6 +43,8 @@ const TABLE = 'pgtwin';
 const BUCKET = 'pgtwin-parts';
 const PREFIX = 'pgtwin';
 const QUEUE_POLL_MS = 50;
+/** Of a pair both are applied at once: a process that starts under its first load slows that down for half a second. */
+const DIRECTIONS = 2;
 /** Each keeps a core and a half busy, the servers' work included: more would only be started for nothing. */
 const COPY_WORKERS = Math.min(4, Math.max(2, availableParallelism()));
 const local = { accessKeyId: 'local', secretAccessKey: 'local' };
@@ -148,7 +150,7 @@ export class Platform {
     // Read with the first request for it.
     if (options.console ?? true) await buildConsole(consoleFolder);
     const platform = new Platform(options, env, queue, [queue, table]);
-    await Promise.all([platform.#startApi(), platform.apply.warm(), platform.copy.warm()]);
+    await Promise.all([platform.#startApi(), platform.apply.warm(DIRECTIONS), platform.copy.warm()]);
     platform.startCapture();
     platform.#watching = platform.#watchQueues();
     return platform;
