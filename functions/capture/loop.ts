@@ -9,7 +9,7 @@ import type { Confirmable } from './confirm.ts';
 import { Confirmer } from './confirmer.ts';
 import { beatIsDue } from './heartbeat.ts';
 import { Outbox } from './outbox.ts';
-import { readProgress } from './progress-row.ts';
+import { type ProgressReading, readProgress } from './progress-row.ts';
 import { openSource, type Source } from './source.ts';
 import type { StreamEnd, StreamOptions } from './stream-options.ts';
 import { StreamReader, took } from './stream-reader.ts';
@@ -267,19 +267,18 @@ export class Stream {
           from: reading.position,
           epoch: reading.resendEpoch,
         });
+        await this.#telling;
         return this.#finish({ why: 're-send', epoch: reading.resendEpoch, from: reading.position });
       }
       if (await this.#confirmer.take(reading, () => this.#idle()))
         this.#source?.sendStatus(this.#received, this.#confirmer.confirmed);
       if (this.#ended.signal.aborted) return;
       this.#sealWhenIdle();
-      await this.#o.onProgress(reading, {
-        bytesSent: this.#bytesSent,
-        messagesSent: this.#messagesSent,
-        outstanding: !this.#nothingOutstanding,
-        read: later(this.#received, this.#reader.endLsn),
-      });
-      if (this.#draining && this.#nothingOutstanding) return this.#finish({ why: 'drained' });
+      this.#tell(reading);
+      if (this.#draining && this.#nothingOutstanding) {
+        await this.#telling;
+        return this.#finish({ why: 'drained' });
+      }
       const idle = this.#nothingOutstanding && !this.#o.isAwaited();
       const { least, most } = POLL_BUSY_MS;
       busyMs = reading.position === former ? Math.min(most, busyMs * 1.5) : least;
@@ -290,6 +289,24 @@ export class Stream {
         await clock.sleep(POLL_IDLE_MS, AbortSignal.any([this.#ended.signal, this.#sentAgain.signal]));
       }
     }
+  }
+
+  /** Whoever is told of progress: beside the polls, or what is sent would wait for a table and a catalogue. */
+  #telling: Promise<void> | undefined;
+
+  /** One call at a time: a reading that comes during one is passed over, the next one says more. */
+  #tell(reading: ProgressReading): void {
+    this.#telling ??= this.#o
+      .onProgress(reading, {
+        bytesSent: this.#bytesSent,
+        messagesSent: this.#messagesSent,
+        outstanding: !this.#nothingOutstanding,
+        read: later(this.#received, this.#reader.endLsn),
+      })
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#telling = undefined;
+      });
   }
 
   /** What may be confirmed because nothing is outstanding. */
