@@ -9,6 +9,7 @@ import {
   decodeTogether,
   RecordDecoder,
 } from '../../shared/stream/decode.ts';
+import { limits } from '../../shared/stream/limits.ts';
 import { decompress, inlineRecords, type Message, type MessageHeader } from '../../shared/stream/message.ts';
 import type { BlobStore } from '../../shared/task/ports.ts';
 import { logStop } from './conflict-log.ts';
@@ -351,16 +352,15 @@ async function writeParts({ header }: Message, options: BatchOptions, mode: Mode
   const decoder = new RecordDecoder();
   const seen = writer.seenFloor(parseSeen(header.seen));
   const parts = header.parts!;
-  let coming = blobs.get(parts[0]!.key);
+  const read = async (n: number): Promise<DecodedChanges> =>
+    decoder.decode(decompress(await blobs.get(parts[n]!.key)));
+  let coming: Promise<DecodedChanges> | undefined;
   for (const n of parts.keys()) {
-    const stored = await coming;
-    const next = parts[n + 1];
-    // The next part comes while this one is written.
-    if (next) {
-      coming = blobs.get(next.key);
-      coming.catch(() => {});
-    }
-    const decoded = await shapeChanges(decoder.decode(decompress(stored)), settings.shapeOf, session);
+    const part = await (coming ?? read(n));
+    // The next one is read and decoded while the server takes this one; not beside a change of very many bytes.
+    coming = n + 1 < parts.length && part.bytes.length <= 2 * limits.partBytes ? read(n + 1) : undefined;
+    coming?.catch(() => {});
+    const decoded = await shapeChanges(part, settings.shapeOf, session);
     const { transactions } = decoded;
     const { endLsn, changes, generation, epoch } = header;
     const whole = { endLsn, changes };

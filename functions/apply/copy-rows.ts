@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { mark, u32 } from '../../shared/postgres/pgoutput.ts';
+import { mark, type Relation, tag, u32 } from '../../shared/postgres/pgoutput.ts';
+import type { DecodedChanges } from '../../shared/stream/decode.ts';
 import { type NetRow, type NetTable, refsOf } from './net-change.ts';
 import { type ApplyTable, columnList } from './tables.ts';
 
@@ -15,32 +16,75 @@ const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 const BACKSLASH = 0x5c;
 
+/** New rows by the offsets of their tuples, or of the values of one. */
+export type Tuples = Iterable<number | readonly number[]>;
+
 /**
- * Whether the rows can go by COPY: new ones only. One whose key or unique value is there makes the COPY fail, and with
- * it the transaction, which is then written in another way; so it is for transactions so large that this is rare.
+ * Whether so many new rows of a table can go by COPY. One whose key or unique value is there makes the COPY fail, and
+ * with it the transaction, which is then written in another way; so it is for transactions so large that this is rare.
  */
-export const canCopy = ({ table, rows }: NetTable): boolean => {
-  if (rows.size < LEAST_ROWS || table.deferrableUnique) return false;
-  for (const { op } of rows.values()) if (op !== 'insert') return false;
-  return true;
-};
+export const isForCopy = (table: ApplyTable, count: number): boolean =>
+  count >= LEAST_ROWS && !table.deferrableUnique;
+
+/** The rows of a table after netting, if all are new ones that can go by COPY. */
+export function copyable({ table, rows }: NetTable): Tuples | undefined {
+  if (!isForCopy(table, rows.size)) return undefined;
+  for (const { op } of rows.values()) if (op !== 'insert') return undefined;
+  return tuplesOf(rows.values());
+}
+
+function* tuplesOf(rows: Iterable<NetRow>): Tuples {
+  for (const row of rows) yield row.refs ?? row.at;
+}
+
+/**
+ * The tables and rows of changes that are new rows and nothing else; undefined of others. Netting could not change
+ * them: without a deletion in between the source has no key twice.
+ */
+export function onlyInserts(
+  { tags, relations, newAt }: DecodedChanges,
+  transactions: readonly { readonly from: number; readonly to: number }[],
+  tableOf: (relation: Relation) => ApplyTable | undefined,
+): Map<ApplyTable, number[]> | undefined {
+  const inserts = new Map<ApplyTable, number[]>();
+  let last: Relation | undefined;
+  let rows: number[] = [];
+  for (const { from, to } of transactions)
+    for (let i = from; i < to; i++) {
+      if (tags[i] !== tag.insert) return undefined;
+      if (relations[i] !== last) {
+        last = relations[i]!;
+        const table = tableOf(last);
+        if (!table) return undefined;
+        rows = inserts.get(table) ?? [];
+        inserts.set(table, rows);
+      }
+      rows.push(newAt[i]!);
+    }
+  return inserts;
+}
 
 /** Adds the rows by COPY, less work for the server than an INSERT of arrays. Throws 23505 where one is there. */
-export async function copyRows(client: pg.Client, { table, rows }: NetTable, bytes: Buffer): Promise<void> {
+export async function copyRows(
+  client: pg.Client,
+  table: ApplyTable,
+  bytes: Buffer,
+  tuples: Tuples,
+): Promise<void> {
   const columns = table.columns.map((_, c) => c);
   const sql = /* sql */ `copy ${table.sql} (${columnList(table, columns)}) from stdin`;
-  const text = Readable.from(copyText(bytes, table, rows.values()), { objectMode: false });
+  const text = Readable.from(copyText(bytes, table, tuples), { objectMode: false });
   await pipeline(text, client.query(copyFrom(sql, { highWaterMark: BUFFER_BYTES })));
 }
 
 /** The rows in COPY's text format (manual, COPY, "File Formats"), in buffers of about 256 KB. */
-export function* copyText(bytes: Buffer, table: Pick<ApplyTable, 'columns'>, rows: Iterable<NetRow>) {
-  const count = table.columns.length;
+export function* copyText(bytes: Buffer, { columns }: Pick<ApplyTable, 'columns'>, tuples: Tuples) {
+  const count = columns.length;
   const refs: number[] = [];
   let out = Buffer.allocUnsafe(BUFFER_BYTES);
   let at = 0;
-  for (const row of rows) {
-    const of = row.refs ?? refsOf(bytes, row.at, refs);
+  for (const tuple of tuples) {
+    const of = typeof tuple === 'number' ? refsOf(bytes, tuple, refs) : tuple;
     for (let c = 0; c < count; c++) {
       const ref = of[c]!;
       const text = bytes[ref] === mark.text;

@@ -24,7 +24,7 @@ import {
   readOpenControls,
   rowHere,
 } from './control-rows.ts';
-import { canCopy, copyRows } from './copy-rows.ts';
+import { copyable, copyRows, isForCopy, onlyInserts } from './copy-rows.ts';
 import { DeferredUniques, lockUnchecked, withConstraints } from './deferrable.ts';
 import { type ChoiceOf, type ExactChange, ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
 import { keyString, type NetRow, type NetTable, netChanges, refsOf, withKeyOf } from './net-change.ts';
@@ -287,6 +287,7 @@ export class BatchWriter {
     seenBy: SeenBy,
     executor: ExactExecutor,
   ): Promise<void> {
+    if (this.#copies && (await this.#copyInserts(decoded, transactions, seenBy[0]!, executor))) return;
     // The first author of a batch had seen least: what its guard lets through, every later one had seen as well.
     const guard = guardOf(seenBy[0]!, this.#own, this.#progress.next);
     const transactionOf = (change: number) => indexOfTransaction(transactions, change);
@@ -319,6 +320,25 @@ export class BatchWriter {
     await carryOut();
   }
 
+  /** Changes that are nothing but many new rows: by COPY, without netting. False, and nothing is done, of others. */
+  async #copyInserts(
+    decoded: DecodedChanges,
+    transactions: readonly DecodedTransaction[],
+    seen: Seen,
+    executor: ExactExecutor,
+  ): Promise<boolean> {
+    const inserts = onlyInserts(decoded, transactions, (relation) => this.#tables.get(relation));
+    if (!inserts) return false;
+    for (const [table, { length }] of inserts) {
+      await this.#references.load(table);
+      if (!isForCopy(table, length) || this.#references.isChild(table)) return false;
+      if (!this.#settings.wants(table, tag.insert)) return false;
+      if (this.#contended(table, seen).length + executor.controls.openKeys(table).length > 0) return false;
+    }
+    for (const [table, tuples] of inserts) await copyRows(this.#session.client, table, decoded.bytes, tuples);
+    return true;
+  }
+
   /**
    * Keys, as netting has them, with an outcome or pull that the first author of the batch had not seen: what the batch
    * comes to for them is decided. What that author had seen, every later one had too.
@@ -349,8 +369,8 @@ export class BatchWriter {
     // Their keys are in the middle of a conflict: a plain statement would write over what is decided.
     const left = take(net.rows, this.#contended(net.table, seenBy[0]!));
     left.push(...take(net.rows, executor.controls.openKeys(net.table).map(keyString)));
-    const copied = this.#copies && canCopy(net) && !this.#references.isChild(net.table);
-    if (copied) await copyRows(this.#session.client, net, decoded.bytes);
+    const copied = this.#copies && !this.#references.isChild(net.table) ? copyable(net) : undefined;
+    if (copied) await copyRows(this.#session.client, net.table, decoded.bytes, copied);
     else
       for (const statement of planTable(decoded.bytes, net))
         for (const row of await this.#runSet(statement, guarded && statement.op !== 'insert' ? guard : []))
