@@ -10,20 +10,23 @@ export type BenchDatabase = {
   readonly side: Side;
   readonly server: PostgresServer;
   readonly client: pg.Client;
-  /** For clients of any kind; over TCP. Holds the password of a throw-away server. */
+  /** For clients of any kind; by TCP or unix socket, as the run has it. Holds the password of a throw-away server. */
   readonly url: string;
+  /** Where it is reached: an address, or the folder of a unix socket. */
+  readonly host: string;
   /** Process number of the server. */
   readonly pid: number;
   connect(): Promise<pg.Client>;
 };
 export type BenchDatabases = AsyncDisposable & Readonly<Record<Side, BenchDatabase>>;
 
+/** How everything reaches the servers: pgtwin, native replication and what writes the load. */
+export type Connection = 'tcp' | 'unix';
+
 const NAME = 'bench';
 
 /** Two servers with default settings but for `wal_level` and the numbers of slots and workers; fsync is on. */
-export async function openDatabases(
-  settings: Readonly<Record<string, string>> = {},
-): Promise<BenchDatabases> {
+export async function openDatabases(connection: Connection = 'tcp'): Promise<BenchDatabases> {
   const folder = await mkdtemp(join(tmpdir(), 'pgtwin-bench-'));
   await chmod(folder, 0o755);
   const databases: BenchDatabase[] = [];
@@ -35,7 +38,7 @@ export async function openDatabases(
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    for (const side of sides) databases.push(await openOne(side, join(folder, side), settings));
+    for (const side of sides) databases.push(await openOne(side, join(folder, side), connection));
     return { a: databases[0]!, b: databases[1]!, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
@@ -43,22 +46,21 @@ export async function openDatabases(
   }
 }
 
-async function openOne(
-  side: Side,
-  dataDir: string,
-  settings: Record<string, string>,
-): Promise<BenchDatabase> {
-  const server = await startPostgres({ dataDir, settings });
+async function openOne(side: Side, dataDir: string, connection: Connection): Promise<BenchDatabase> {
+  const server = await startPostgres({ dataDir });
   const first = new pg.Client(server.url);
   await first.connect();
   await first.query(/* sql */ `create database ${NAME}`).finally(() => first.end());
-  const url = `postgres://${server.user}:${server.password}@${server.host}:${server.port}/${NAME}`;
+  const host = connection === 'tcp' ? server.host : server.socketDir;
+  const at = connection === 'tcp' ? `${host}:${server.port}/${NAME}` : `:${server.port}/${NAME}?host=${host}`;
+  const url = `postgres://${server.user}:${server.password}@${at}`;
   const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: url, application_name: 'bench' });
+    const { user, password, port } = server;
+    const client = new pg.Client({ host, port, user, password, database: NAME, application_name: 'bench' });
     client.on('error', () => undefined);
     await client.connect();
     return client;
   };
   const pid = Number((await readFile(join(server.dataDir, 'postmaster.pid'), 'utf8')).split('\n')[0]);
-  return { side, server, client: await connect(), url, pid, connect };
+  return { side, server, client: await connect(), url, host, pid, connect };
 }

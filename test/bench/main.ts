@@ -7,6 +7,7 @@ import { openDatabases } from './databases.ts';
 import { detection } from './detection.ts';
 import { drain } from './drain.ts';
 import { growth } from './growth.ts';
+import { homes, openHome } from './homes.ts';
 import { large } from './large.ts';
 import { latency } from './latency.ts';
 import { makeTables } from './load.ts';
@@ -20,7 +21,7 @@ import { Twin } from './twin.ts';
 
 const usage = `Usage: npm run bench -- [options]
 
-Compares pgtwin on the local platform with PostgreSQL's own logical replication (origin = none both ways) on the same
+Compares pgtwin with PostgreSQL's own logical replication (origin = none both ways) on the same
 two servers, in turns. A ratio above 1 means that pgtwin is faster.
 
   --work W1,W2  W1 backlog, W1b backlogs on both sides, W2 a large transaction, W3 latency at 200 transactions a
@@ -32,6 +33,8 @@ two servers, in turns. A ratio above 1 means that pgtwin is faster.
   --rounds N    of each (default 3, quick 2)
   --only SYSTEM native or pgtwin alone, for a profile
   --scale N     100,000 accounts each (default 50, quick 5)
+  --on PLATFORM embedded (default) or localstack
+  --unix        servers are reached by their unix sockets, by both systems and the load; default: TCP on loopback
   --config JSON fields over the configuration of pgtwin's tasks
   --profile DIR processor profiles of pgtwin's processes while they drain (W1, W1b, W2), for Chrome's tools
   --json FILE   the figures as JSON
@@ -66,6 +69,8 @@ async function main(): Promise<void> {
       rounds: { type: 'string' },
       only: { type: 'string' },
       scale: { type: 'string' },
+      on: { type: 'string', default: 'embedded' },
+      unix: { type: 'boolean', default: false },
       config: { type: 'string' },
       json: { type: 'string' },
       plots: { type: 'string' },
@@ -81,14 +86,16 @@ async function main(): Promise<void> {
   if (unknown) throw new Error(`There is no work "${unknown}": ${Object.keys(works).join(', ')}.`);
   const scale = Number(values.scale ?? (quick ? 5 : 50));
 
-  await using databases = await openDatabases();
-  const machine = machineFacts(databases.a.server.version);
+  const home = homes.find((name) => name === values.on);
+  if (!home) throw new Error(`There is no platform "${values.on}": ${homes.join(', ')}.`);
+  const connection = values.unix ? 'unix' : 'tcp';
+
+  await using databases = await openDatabases(connection);
+  const machine = machineFacts(databases.a.server.version, home, connection);
   console.log(JSON.stringify(machine));
   await makeTables(databases, scale);
   const profiler = values.profile === undefined ? undefined : new Profiler(values.profile);
-  const twin = await Twin.start({
-    databases,
-    ...(values.config ? { config: JSON.parse(values.config) as object } : {}),
+  const opened = await openHome(home, {
     variables: {
       ...(profiler ? Profiler.variables : {}),
       ...(values.log ? { PGTWIN_LOG: values.log } : {}),
@@ -98,6 +105,8 @@ async function main(): Promise<void> {
       if (values.log || !/"level":"(debug|info)"/.test(line)) console.log(`    ${line}`);
     },
   });
+  const config = values.config ? { config: JSON.parse(values.config) as object } : {};
+  const twin = new Twin(opened, { databases, ...config });
   const figures: Record<string, object> = {};
   try {
     const bench: Bench = {
@@ -117,7 +126,7 @@ async function main(): Promise<void> {
       console.log(`  ${JSON.stringify(figures[name])}`);
     }
   } finally {
-    await twin.stop();
+    await opened.stop();
   }
   if (values.plots) await writePlots(values.plots, figures);
   if (values.json) await writeFile(values.json, `${JSON.stringify({ machine, work: figures }, null, 2)}\n`);

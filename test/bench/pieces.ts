@@ -50,6 +50,8 @@ export async function pieces(bench: Bench, transactions: number) {
 
 async function piecesOnce({ databases, twin, scale, say, profile }: Bench, transactions: number) {
   const { a, b } = databases;
+  const { platform } = twin.home;
+  if (!platform) throw new Error('Work "pieces" is measured on the embedded platform only.');
   await twin.attach();
   const task = `${twin.pair}_f`;
   await twin.pause();
@@ -66,7 +68,7 @@ async function piecesOnce({ databases, twin, scale, say, profile }: Bench, trans
     for (const body of bodies) new RecordDecoder().decode(inlineRecords(parseMessage(body)));
   });
   const before = cpuSeconds(databases, twin);
-  const applied = await timed(() => apply(twin.platform.env, b, task, bodies));
+  const applied = await timed(() => apply(platform.env, b, task, bodies));
   const server = difference(before, cpuSeconds(databases, twin))['server b'];
   await endProfile?.();
 

@@ -1,50 +1,25 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Platform } from '../../infra/local/platform.ts';
 import type { Direction } from '../../shared/task/schema.ts';
 import type { BenchDatabase, BenchDatabases } from './databases.ts';
+import type { Home } from './homes.ts';
 import type { Replication } from './replication.ts';
 
 export type TwinOptions = {
   readonly databases: BenchDatabases;
   /** Fields over the configuration of both tasks. */
   readonly config?: object;
-  /** Told of what its parts log. */
-  readonly onLine?: (line: string) => void;
-  /** Environment variables for all parts. */
-  readonly variables?: Readonly<Record<string, string>>;
 };
 
-/** pgtwin on the local platform: capture and API as processes, apply as a function behind an embedded queue. */
+/** A pair of pgtwin on one of its platforms, worked through the API. */
 export class Twin implements Replication {
   readonly name = 'pgtwin';
-  readonly platform: Platform;
-  readonly #token: string;
+  readonly home: Home;
   readonly #o: TwinOptions;
-  readonly #stateDir: string;
   /** The id of the attached pair. */
   pair: string | undefined;
 
-  private constructor(platform: Platform, token: string, options: TwinOptions, stateDir: string) {
-    this.platform = platform;
-    this.#token = token;
+  constructor(home: Home, options: TwinOptions) {
+    this.home = home;
     this.#o = options;
-    this.#stateDir = stateDir;
-  }
-
-  static async start(options: TwinOptions): Promise<Twin> {
-    const stateDir = await mkdtemp(join(tmpdir(), 'pgtwin-bench-state-'));
-    const token = randomBytes(12).toString('hex');
-    const platform = await Platform.start({
-      stateDir,
-      persistent: false,
-      apiTokens: `bench:admin:${token}`,
-      ...(options.variables ? { variables: options.variables } : {}),
-      ...(options.onLine ? { onLine: options.onLine } : {}),
-    });
-    return new Twin(platform, token, options, stateDir);
   }
 
   /** `more` are fields over the configuration of both tasks. */
@@ -73,7 +48,7 @@ export class Twin implements Replication {
     const { a, b } = this.#o.databases;
     const { id } = await this.#call<{ id: string }>('POST', '/v1/pairs', {
       name: 'bench',
-      sides: { a: sideOf(a), b: sideOf(b) },
+      sides: { a: this.#sideOf(a), b: this.#sideOf(b) },
     });
     this.pair = id;
     const config = { objects: { include: [{ schema: 'bench' }] }, ...more, ...this.#o.config };
@@ -131,9 +106,9 @@ export class Twin implements Replication {
   }
 
   async #call<Result>(method: string, path: string, body?: object): Promise<Result> {
-    const response = await fetch(`${this.platform.apiUrl}${path}`, {
+    const response = await fetch(`${this.home.apiUrl}${path}`, {
       method,
-      headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${this.home.token}`, 'content-type': 'application/json' },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
     const text = await response.text();
@@ -142,24 +117,20 @@ export class Twin implements Replication {
   }
 
   processes(): Readonly<Record<string, number>> {
-    const { capturePid, apply, copy } = this.platform;
-    return {
-      'queue and poller': process.pid,
-      ...(capturePid ? { capture: capturePid } : {}),
-      ...Object.fromEntries(apply.environments.map((pid, n) => [`apply ${n + 1}`, pid])),
-      ...Object.fromEntries(copy.environments.map((pid, n) => [`copy ${n + 1}`, pid])),
-    };
+    return this.home.processes();
   }
 
-  async stop(): Promise<void> {
-    await this.platform.stop();
-    await rm(this.#stateDir, { recursive: true, force: true });
+  #sideOf({ host, server }: BenchDatabase) {
+    const { port, user, password } = server;
+    return {
+      host: this.home.reached(host),
+      port,
+      database: 'bench',
+      user,
+      password,
+      tls: 'disable' as const,
+    };
   }
 }
 
 type PairView = { tasks: Record<string, { state: string; error?: object }> };
-
-const sideOf = ({ server }: BenchDatabase) => {
-  const { host, port, user, password } = server;
-  return { host, port, database: 'bench', user, password, tls: 'disable' as const };
-};

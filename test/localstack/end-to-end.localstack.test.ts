@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import type { VerificationView } from '../../shared/client/verify-contract.ts';
 import { openDatabase, type TestDatabase } from '../support/database.ts';
 import { procedures, ways } from '../support/procedure.ts';
@@ -10,7 +10,7 @@ import { until } from '../support/wait.ts';
 let stack: TestStack;
 beforeAll(async () => {
   // At the default level the functions say nothing of what goes well.
-  stack = await openStack({ applyTimeoutSeconds: '30', log: 'debug' });
+  stack = await openStack(inject('localstack'), { applyTimeoutSeconds: '30', log: 'debug' });
   stack.startCapture();
 });
 beforeEach(({ onTestFailed }) => {

@@ -11,10 +11,10 @@ import { InvokeCommand, LambdaClient, paginateListEventSourceMappings } from '@a
 import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { paginateListSecrets, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { paginateListQueues, SQSClient } from '@aws-sdk/client-sqs';
-import { inject } from 'vitest';
 import { buildFunctions } from '../../infra/build.ts';
 import { deployLocal } from '../../infra/deploy-local.ts';
 import { openFunctionUrl } from '../../localstack/function-url.ts';
+import type { LocalStack } from '../../localstack/settings.ts';
 import type { TestPlatform } from './twin.ts';
 
 type ApiCall = TestPlatform['call'];
@@ -24,6 +24,8 @@ export type TestStack = AsyncDisposable & {
   /** The API's function URL, opened on this machine, and a token of the role admin. */
   readonly apiUrl: string;
   readonly token: string;
+  /** As the functions, and the capture beside them, reach this machine. */
+  readonly hostSeenByFunctions: string;
   /** Calls the API at its function URL; throws with the problem document unless the status is 2xx. */
   readonly call: ApiCall;
   /** The databases' addresses as everything here reaches them. */
@@ -31,6 +33,8 @@ export type TestStack = AsyncDisposable & {
   startCapture(): void;
   /** As if its container was lost. */
   killCapture(): Promise<void>;
+  /** Process number of the capture that runs. */
+  readonly capturePid: number | undefined;
   /** Runs duties of the monitor's function now, as its schedule would within a minute. */
   invokeMonitor(duties: readonly string[]): Promise<void>;
   /** What the captures have printed so far. */
@@ -50,8 +54,10 @@ const LEASE_MS = 3_000;
 const LAST_LINES = 40;
 
 /** Under a prefix of its own, so that several stacks fit into one LocalStack; bundled once, beside the project. */
-export async function openStack(context: Readonly<Record<string, string>> = {}): Promise<TestStack> {
-  const { endpoint, hostSeenByFunctions } = inject('localstack');
+export async function openStack(
+  { endpoint, hostSeenByFunctions }: Pick<LocalStack, 'endpoint' | 'hostSeenByFunctions'>,
+  context: Readonly<Record<string, string>> = {},
+): Promise<TestStack> {
   const dist = await mkdtemp(join(tmpdir(), 'pgtwin-dist-'));
   await using opened = new AsyncDisposableStack();
   opened.defer(() => rm(dist, { recursive: true, force: true }));
@@ -92,6 +98,7 @@ export async function openStack(context: Readonly<Record<string, string>> = {}):
   return {
     captureLines,
     killCapture,
+    hostSeenByFunctions,
     through: { a: reach, b: reach },
     apiUrl: api.url,
     token: deployed.token,
@@ -119,6 +126,9 @@ export async function openStack(context: Readonly<Record<string, string>> = {}):
       const Payload = JSON.stringify({ duties });
       const answer = await clients.lambda.send(new InvokeCommand({ FunctionName: names.monitor, Payload }));
       if (answer.FunctionError) throw new Error(Buffer.from(answer.Payload ?? []).toString());
+    },
+    get capturePid() {
+      return capture?.pid;
     },
     logLines,
     async lastWords() {
