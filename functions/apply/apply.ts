@@ -165,7 +165,12 @@ export class Apply {
       ...(typeof conflict === 'string' ? { conflict } : {}),
     };
     const why = { cause: error.message, actor: 'apply', error: facts };
-    await repository.tryMove(task, input, why).catch(() => {});
+    const told = await repository.tryMove(task, input, why).then(
+      () => true,
+      () => false,
+    );
+    // The task has failed: its messages would be dropped, and until then stand in front of those that a retry sends.
+    if (told && input === 'give-up') return records.length;
     const receives = Number(records[0]?.attributes.ApproximateReceiveCount ?? 1);
     await delay(records, Math.min(30, 2 ** Math.min(receives - 1, 5))).catch(() => {});
     return 0;
