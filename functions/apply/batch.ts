@@ -12,13 +12,17 @@ import {
 import { limits } from '../../shared/stream/limits.ts';
 import { decompress, inlineRecords, type Message, type MessageHeader } from '../../shared/stream/message.ts';
 import type { BlobStore } from '../../shared/task/ports.ts';
+import type { ApplySettings, Mode } from './apply-settings.ts';
 import { logStop } from './conflict-log.ts';
+import { CopyCollides } from './copy-rows.ts';
 import { TaskStopped } from './exact.ts';
 import { lockProgress, noteGap, type Progress } from './progress.ts';
 import { NeedsExact } from './row-sets.ts';
 import type { Session } from './session.ts';
 import { shapeChanges } from './shape.ts';
-import { type ApplySettings, BatchWriter, type Mode, seenStates } from './write.ts';
+import { seenStates } from './source-changes.ts';
+import { inTransaction } from './transaction.ts';
+import { BatchWriter } from './write.ts';
 
 export type BatchResult = {
   /** Transactions that were written now. */
@@ -118,11 +122,13 @@ async function applyPortion(messages: readonly Message[], options: BatchOptions)
   // Each message starts with a state of its own; what its records add holds from there on.
   const seen = units.flatMap((u) => seenStates(parseSeen(u.header.seen), u.transactions));
   const result = { transactions: 0, changes: 0, conflicts: 0, gap: false };
-  const work: Piece[] = [{ from: 0, to: decoded.transactions.length, mode: 'sets' }];
+  const work: Piece[] = [{ from: 0, to: decoded.transactions.length, mode: 'copy' }];
   for (let piece = work.shift(); piece; piece = work.shift()) {
     const done = await attempt(options, piece, units, decoded, seen);
-    if (done === 'split') {
-      work.unshift(...smaller(piece, decoded.transactions));
+    if (done === 'split' || done === 'without-copy') {
+      work.unshift(
+        ...(done === 'split' ? smaller(piece, decoded.transactions) : [{ ...piece, mode: 'sets' as const }]),
+      );
       continue;
     }
     result.transactions += done.transactions;
@@ -148,7 +154,8 @@ export function smaller(
 ): Piece[] {
   const alone = to - from <= 1;
   const changes = transactions[to - 1]!.to - transactions[from]!.from;
-  if (mode === 'sets' && (alone || changes <= FEW_CHANGES)) return [{ from, to, mode: 'exact' }];
+  const bySets = mode === 'copy' || mode === 'sets';
+  if (bySets && (alone || changes <= FEW_CHANGES)) return [{ from, to, mode: 'exact' }];
   if (alone) return [{ from, to, mode: 'strict' }];
   const middle = (from + to) >> 1;
   return [
@@ -230,7 +237,7 @@ async function attempt(
   units: readonly Unit[],
   decoded: DecodedChanges,
   seen: readonly Seen[],
-): Promise<BatchResult | 'split'> {
+): Promise<BatchResult | 'split' | 'without-copy'> {
   const { session, settings, log } = options;
   const { mode } = piece;
   for (let tries = 1; ; tries++) {
@@ -249,8 +256,8 @@ async function attempt(
         const seenBy = numbers.map((n) => writer.seenFloor(seen[n]!));
         const ownFloor = seenBy.at(-1)!.floor;
         const { generation, epoch } = header;
-        await writer.advance({ decoded, transactions, generation, epoch, ownFloor });
-        await writer.write(decoded, transactions, seenBy, mode);
+        writer.advance({ decoded, transactions, generation, epoch, ownFloor });
+        await writer.write({ decoded, transactions, seenBy }, mode);
         await writer.finish(ownFloor);
         const changes = transactions.reduce((sum, t) => sum + t.to - t.from, 0);
         const conflicts = writer.conflicts.length;
@@ -258,6 +265,7 @@ async function attempt(
       });
     } catch (error) {
       if (error instanceof TaskStopped) throw await recordStop(options, error);
+      if (error instanceof CopyCollides) return 'without-copy';
       if (mode !== 'strict' && (error instanceof NeedsExact || isConstraint(error))) return 'split';
       if (tries < TRIES && (isTransient(error) || isConstraint(error) || isOriginBusy(error))) {
         log.warn('apply transaction is tried again', { tries, code: codeOf(error) });
@@ -295,21 +303,6 @@ const refusedBy = (cause: unknown): PgtwinError => {
     { cause },
   );
 };
-
-async function inTransaction<T>(session: Session, work: () => Promise<T>): Promise<T> {
-  await session.client.query('begin');
-  try {
-    const result = await work();
-    await session.client.query('commit');
-    return result;
-  } catch (error) {
-    await session.client.query('rollback').catch(() => {});
-    // ROLLBACK does not take the origin back, and with it no further transaction could set it up.
-    if (session.origin)
-      await session.client.query(/* sql */ `select pg_replication_origin_session_reset()`).catch(() => {});
-    throw error;
-  }
-}
 
 /** The conflict that stops the task, written in a transaction of its own after the rollback. */
 async function recordStop({ session, settings }: BatchOptions, stopped: TaskStopped): Promise<PgtwinError> {
@@ -364,9 +357,8 @@ async function writeParts({ header }: Message, options: BatchOptions, mode: Mode
     const { transactions } = decoded;
     const { endLsn, changes, generation, epoch } = header;
     const whole = { endLsn, changes };
-    if (n === 0)
-      await writer.advance({ decoded, transactions, generation, epoch, ownFloor: seen.floor, whole });
-    if (transactions.length > 0) await writer.write(decoded, transactions, [seen], mode);
+    if (n === 0) writer.advance({ decoded, transactions, generation, epoch, ownFloor: seen.floor, whole });
+    if (transactions.length > 0) await writer.write({ decoded, transactions, seenBy: [seen] }, mode);
   }
   await writer.finish(seen.floor);
   return { transactions: 1, changes: header.changes, conflicts: writer.conflicts.length, gap: false };

@@ -16,12 +16,12 @@ import {
 } from '../../shared/task/schema.ts';
 import { operationsOf } from '../../shared/task/table-rules.ts';
 import { isDecidedTogether } from '../../shared/task/together.ts';
+import type { ApplySettings } from './apply-settings.ts';
 import { conflictSettings } from './conflict-settings.ts';
 import type { Role } from './exact.ts';
 import { mirroredBy } from './mirrored.ts';
 import { type TaskObjects, taskObjects } from './objects.ts';
 import type { ApplyTable } from './tables.ts';
-import type { ApplySettings } from './write.ts';
 
 /** What apply knows of a task from the table; read again when it is old or a message has a newer configuration. */
 export type TaskContext = {

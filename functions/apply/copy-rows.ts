@@ -1,10 +1,12 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { mark, type Relation, tag, u32 } from '../../shared/postgres/pgoutput.ts';
+import { codeOf } from '../../shared/postgres/sqlstate.ts';
 import type { DecodedChanges } from '../../shared/stream/decode.ts';
 import { type NetRow, type NetTable, refsOf } from './net-change.ts';
+import { NeedsExact } from './row-sets.ts';
+import type { Session } from './session.ts';
 import { type ApplyTable, columnList } from './tables.ts';
 
 /** From so many rows on: below, a statement with arrays takes as long. */
@@ -19,12 +21,28 @@ const BACKSLASH = 0x5c;
 /** New rows by the offsets of their tuples, or of the values of one. */
 export type Tuples = Iterable<number | readonly number[]>;
 
+/** A row of a COPY was there already, or something kept it out: the transaction is written again without COPY. */
+export class CopyCollides extends NeedsExact {}
+
+/** Tables where a COPY has failed lately, with the number of INSERTs that must go well before the next COPY. */
+const collided = new WeakMap<ApplyTable, number>();
+const TO_GO_WELL = 8;
+
 /**
  * Whether so many new rows of a table can go by COPY. One whose key or unique value is there makes the COPY fail, and
- * with it the transaction, which is then written in another way; so it is for transactions so large that this is rare.
+ * with it the transaction, which is then written in another way; so it is done where this has not happened lately. COPY
+ * knows no rules.
  */
 export const isForCopy = (table: ApplyTable, count: number): boolean =>
-  count >= LEAST_ROWS && !table.deferrableUnique;
+  count >= LEAST_ROWS && !table.deferrableUnique && !table.hasRules && !collided.has(table);
+
+/** Rows were inserted without COPY; `all`: none of them was there. */
+export function noteInserted(table: ApplyTable, all: boolean): void {
+  const left = collided.get(table);
+  if (!all) collided.set(table, TO_GO_WELL);
+  else if (left !== undefined && left > 1) collided.set(table, left - 1);
+  else collided.delete(table);
+}
 
 /** The rows of a table after netting, if all are new ones that can go by COPY. */
 export function copyable({ table, rows }: NetTable): Tuples | undefined {
@@ -64,17 +82,29 @@ export function onlyInserts(
   return inserts;
 }
 
-/** Adds the rows by COPY, less work for the server than an INSERT of arrays. Throws 23505 where one is there. */
+/** Adds so many rows by COPY, less work for the server than an INSERT of arrays. Throws `CopyCollides`. */
 export async function copyRows(
-  client: pg.Client,
-  table: ApplyTable,
+  session: Session,
+  { table, count }: { readonly table: ApplyTable; readonly count: number },
   bytes: Buffer,
   tuples: Tuples,
 ): Promise<void> {
   const columns = table.columns.map((_, c) => c);
   const sql = /* sql */ `copy ${table.sql} (${columnList(table, columns)}) from stdin`;
   const text = Readable.from(copyText(bytes, table, tuples), { objectMode: false });
-  await pipeline(text, client.query(copyFrom(sql, { highWaterMark: BUFFER_BYTES })));
+  const stream = copyFrom(sql, { highWaterMark: BUFFER_BYTES });
+  try {
+    await session.alone(async (client) => pipeline(text, client.query(stream)));
+  } catch (error) {
+    // Class 23: of a unique or another constraint. Which row it was an INSERT tells.
+    if (!/^23/.test(codeOf(error))) throw error;
+    collided.set(table, TO_GO_WELL);
+    throw new CopyCollides('a row of a COPY was refused', { cause: error });
+  }
+  // Triggers may leave rows out.
+  if (stream.rowCount === count) return;
+  collided.set(table, TO_GO_WELL);
+  throw new CopyCollides('a COPY left rows out');
 }
 
 /** The rows in COPY's text format (manual, COPY, "File Formats"), in buffers of about 256 KB. */

@@ -13,17 +13,14 @@ import { type ApplyTable, columnList } from './tables.ts';
  * at the end tells whether the two sides have collided. Only then, in mode `strict`, every change is.
  */
 
-/** Runs a statement that writes rows of a table, so that its deferrable constraints are checked. */
-export async function withConstraints<T>(
-  session: Session,
-  table: ApplyTable,
-  work: () => Promise<T>,
-): Promise<T> {
-  if (!session.replica || !table.deferrableUnique || table.hasTriggers) return work();
-  await session.client.query(/* sql */ `set local session_replication_role = origin`);
+/** Sends a statement that writes rows of a table, so that its deferrable constraints are checked. */
+export function withConstraints<T>(session: Session, table: ApplyTable, send: () => Promise<T>): Promise<T> {
+  if (!session.replica || !table.deferrableUnique || table.hasTriggers) return send();
+  const { client, sent } = session;
+  sent.add(client.query(/* sql */ `set local session_replication_role = origin`));
+  const result = sent.add(send());
   // After a failure nothing more is taken, and ROLLBACK sets the role back.
-  const result = await work();
-  await session.client.query(/* sql */ `set local session_replication_role = replica`);
+  sent.add(client.query(/* sql */ `set local session_replication_role = replica`));
   return result;
 }
 

@@ -81,28 +81,16 @@ export type Advance = {
   readonly changes: number;
 };
 
-/** Moves the watermark: the first row change of the transaction. */
-export async function advanceProgress(session: Session, a: Advance): Promise<void> {
+/** Sends what moves the watermark: the first row change of the transaction. */
+export function advanceProgress({ client, sent, task, shard }: Session, a: Advance): void {
   const all = a.xid === undefined ? a.own : addXids(a.own, [a.xid]);
   const own = newestRanges(xidsFrom(all, a.ownFloor), OWN_RANGES);
-  await session.client.query({
-    name: 'advance-progress',
-    text: advanceSql,
-    values: [
-      session.task,
-      session.shard,
-      a.generation,
-      a.epoch,
-      a.position,
-      a.endLsn,
-      timestampText(a.sourceTime),
-      seenText(a.seen),
-      seenText({ ...nothingSeen, xids: own }),
-      a.transactions,
-      a.changes,
-      a.xid?.toString() ?? null,
-    ],
-  });
+  const values = [
+    ...[task, shard, a.generation, a.epoch, a.position, a.endLsn, timestampText(a.sourceTime)],
+    ...[seenText(a.seen), seenText({ ...nothingSeen, xids: own }), a.transactions, a.changes],
+    a.xid?.toString() ?? null,
+  ];
+  sent.add(client.query({ name: 'advance-progress', text: advanceSql, values }));
 }
 
 /** Messages are missing: asks for a re-send of everything above the watermark in a later epoch. */

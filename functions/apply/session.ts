@@ -6,6 +6,7 @@ import { originName } from '../../shared/postgres/names.ts';
 import type { Relation } from '../../shared/postgres/pgoutput.ts';
 import type { TaskObjects } from './objects.ts';
 import { OwnXids } from './own-xids.ts';
+import { Sent } from './sent.ts';
 import { type ApplyTable, readApplyTable, readRelationHere } from './tables.ts';
 
 /** A connection to a destination with what was learned of it; kept between invocations of one process. */
@@ -20,6 +21,10 @@ export type Session = {
   /** True where commit times can be read. */
   readonly commitTimes: boolean;
   readonly ownXids: OwnXids;
+  /** What is on its way to the server. Statements are sent without waiting for the answers to those before. */
+  readonly sent: Sent;
+  /** For what is no plain statement: waits for the answers to all, and sends nothing else meanwhile. */
+  alone<T>(work: (client: pg.Client) => Promise<T>): Promise<T>;
   /** The table of a relation, read once per definition. */
   table(relation: Relation): Promise<ApplyTable>;
   /**
@@ -79,6 +84,9 @@ export async function openSession(options: {
   );
   const abilities = rows[0]!;
   if (abilities.replica) await client.query(/* sql */ `set session_replication_role = replica`);
+  const pipelined = client as pg.Client & { pipeline: boolean };
+  pipelined.pipeline = true;
+  const sent = new Sent();
   let closed = false;
   client.once('end', () => {
     closed = true;
@@ -100,6 +108,16 @@ export async function openSession(options: {
     origin: abilities.origins ? origin : undefined,
     commitTimes: abilities.commit_times === 'on',
     ownXids: new OwnXids(task),
+    sent,
+    async alone(work) {
+      await sent.all();
+      pipelined.pipeline = false;
+      try {
+        return await work(client);
+      } finally {
+        pipelined.pipeline = true;
+      }
+    },
     async table(relation) {
       const known = byRelation.get(relation);
       if (known) return known;

@@ -52,6 +52,8 @@ export type ApplyTable = {
   readonly deferrableUnique: boolean;
   /** Triggers of users, foreign keys or rules, which are switched off here. */
   readonly hasTriggers: boolean;
+  /** Has rules, whether they are switched off here or not. */
+  readonly hasRules: boolean;
   /** Rows in conflict may be read ahead and written behind, by sets: a key is told by its text, a row by its key. */
   readonly inSets: boolean;
   /** Further unique indexes, as the decision code knows them: a collision is one of these columns' values. */
@@ -106,7 +108,7 @@ const readUniquesSql = /* sql */ `
    where i.indrelid = $1::text::regclass and (i.indisunique or i.indisexclusion) and i.indisvalid`;
 
 const readKindSql = /* sql */ `
-  select c.relkind as kind,
+  select c.relkind as kind, c.relhasrules as rules,
          c.relhasrules
          or exists (select from pg_catalog.pg_trigger t
                      where (t.tgrelid = c.oid or t.tgrelid in (select relid from pg_partition_tree(c.oid)))
@@ -137,7 +139,7 @@ export async function readApplyTable(
   const key = sourceKey.map((column) => placed.get(column) ?? column);
   const sql = qualified(relation.schema, relation.name);
   const name = `${relation.schema}.${relation.name}`;
-  const there = await client.query<{ kind: string; triggers: boolean }>(readKindSql, [sql]);
+  const there = await client.query<{ kind: string; rules: boolean; triggers: boolean }>(readKindSql, [sql]);
   if (there.rows.length === 0)
     throw new PgtwinError('relation-unknown', {
       detail: `Table ${name} does not exist on the destination.`,
@@ -217,6 +219,7 @@ export async function readApplyTable(
     fixed,
     deferrableUnique,
     hasTriggers: there.rows[0]!.triggers,
+    hasRules: there.rows[0]!.rules,
     inSets: keyIndexes.every((i) => types[i]!.plain) && fixed.length === 0 && !deferrableUnique,
     uniques,
     special,

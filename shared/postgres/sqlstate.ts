@@ -18,6 +18,7 @@ export const sqlstate = {
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   queryCanceled: '57014',
+  inFailedTransaction: '25P02',
   internalError: 'XX000',
 } as const;
 

@@ -110,6 +110,40 @@ test('thousands of rows in conflict at once, whatever their tables: identical, a
   }
 });
 
+test('thousands of new rows at once: where both sides have inserted some they are decided one by one', async () => {
+  await using twin = await openTwin(on, {
+    schema: 'create table item (id int primary key, n int, t text unique)',
+    forward: { conflictPolicy: 'overwrite' },
+  });
+  const insert = (side: string, from: number, to: number) =>
+    `insert into item select g, g, case when g % 100 = 0 then 'same ' || g else '${side} ' || g end
+       from generate_series(${from}, ${to}) g`;
+  await crossed(twin, insert('a', 1, 4000), insert('b', 3001, 7000));
+  expect(await twin.differences()).toEqual([]);
+  const winners = await twin.b.rows(
+    `select left(t, 1) as side, count(*)::int as n from item group by 1 order by 1`,
+  );
+  expect(winners).toEqual([
+    { side: 'a', n: 3960 },
+    { side: 'b', n: 2970 },
+    { side: 's', n: 70 },
+  ]);
+  const kinds = (await twin.conflicts()).map((c) => c['kind']);
+  expect(kinds).toEqual(Array.from({ length: 1000 }, () => 'insert_exists'));
+  // A unique value that another row has here.
+  await crossed(
+    twin,
+    `insert into item select g, g, 'value ' || g from generate_series(10001, 12000) g`,
+    `insert into item values (20000, 0, 'value 11000')`,
+  );
+  for (let n = 3; n < 14; n++) {
+    await twin.a.query(insert('a', n * 10_000, n * 10_000 + 1200));
+    await twin.settle();
+  }
+  expect(await twin.differences()).toEqual([]);
+  expect(await twin.conflicts()).toHaveLength(1001);
+});
+
 test('updates that follow on each other from both sides are never a conflict', async () => {
   await using twin = await openTwin(on, { schema, forward: { conflictPolicy: 'ignore' } });
   for (let n = 1; n <= 30; n++) {
