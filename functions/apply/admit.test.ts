@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { MessageHeader } from '../../shared/stream/message.ts';
 import { endOfTransaction, type Position, zeroPosition } from '../../shared/stream/position.ts';
-import { admit } from './batch.ts';
+import { admit } from './admit.ts';
 
 type Unit = Parameters<typeof admit>[1][number];
 const COUNT = 12;

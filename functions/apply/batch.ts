@@ -12,10 +12,12 @@ import {
 import { limits } from '../../shared/stream/limits.ts';
 import { decompress, inlineRecords, type Message, type MessageHeader } from '../../shared/stream/message.ts';
 import type { BlobStore } from '../../shared/task/ports.ts';
+import { admit } from './admit.ts';
 import type { ApplySettings, Mode } from './apply-settings.ts';
 import { logStop } from './conflict-log.ts';
 import { CopyCollides } from './copy-rows.ts';
 import { TaskStopped } from './exact.ts';
+import { type Piece, smaller } from './pieces.ts';
 import { lockProgress, noteGap, type Progress } from './progress.ts';
 import { NeedsExact } from './row-sets.ts';
 import type { Session } from './session.ts';
@@ -139,31 +141,6 @@ async function applyPortion(messages: readonly Message[], options: BatchOptions)
   return result;
 }
 
-type Piece = { readonly from: number; readonly to: number; readonly mode: Mode };
-
-/** So few changes are replayed at once: attempts by sets that fail again cost more than their statements. */
-const FEW_CHANGES = 100;
-
-/**
- * Halves by sets, until one source transaction or few changes are left: those are replayed change by change; if that
- * fails too, each source transaction by itself, at last strictly.
- */
-export function smaller(
-  { from, to, mode }: Piece,
-  transactions: readonly Pick<DecodedTransaction, 'from' | 'to'>[],
-): Piece[] {
-  const alone = to - from <= 1;
-  const changes = transactions[to - 1]!.to - transactions[from]!.from;
-  const bySets = mode === 'copy' || mode === 'sets';
-  if (bySets && (alone || changes <= FEW_CHANGES)) return [{ from, to, mode: 'exact' }];
-  if (alone) return [{ from, to, mode: 'strict' }];
-  const middle = (from + to) >> 1;
-  return [
-    { from, to: middle, mode },
-    { from: middle, to, mode },
-  ];
-}
-
 async function decodeWhole(
   messages: readonly Message[],
   blobs: BlobStore,
@@ -180,52 +157,6 @@ async function decodeWhole(
     if (found.length !== header.transactions || found.at(-1)?.position !== header.last)
       throw new PgtwinError('message-malformed', { detail: 'A message does not hold what its header says.' });
   return { units, decoded };
-}
-
-type Admitted = {
-  /** Of the newest admitted message. */
-  readonly header: MessageHeader;
-  /** Numbers of the transactions, in order. */
-  readonly numbers: readonly number[];
-  /** Epoch of the message whose predecessor is missing. */
-  readonly gap: number | undefined;
-};
-
-/**
- * What of the transactions `from` to `to` is to be applied, given the locked watermark (pure): older epochs are not
- * read, transactions at or below the watermark are skipped one by one, and before a message whose predecessor is
- * missing everything ends: that is a gap.
- */
-export function admit(
-  progress: Pick<Progress, 'generation' | 'epoch' | 'position'>,
-  units: readonly { header: MessageHeader; transactions: readonly { position: string }[] }[],
-  { from, to }: { from: number; to: number },
-): Admitted {
-  const numbers: number[] = [];
-  let watermark: string = progress.position;
-  let { epoch } = progress;
-  let header = units[0]!.header;
-  let at = 0;
-  for (const unit of units) {
-    const start = at;
-    at += unit.transactions.length;
-    if (at <= from || start >= to) continue;
-    if (unit.header.generation > progress.generation)
-      throw new PgtwinError('internal', {
-        detail: 'A generation comes before it was prepared on the destination.',
-      });
-    if (unit.header.generation < progress.generation || unit.header.epoch < epoch) continue;
-    if (unit.header.previous > watermark) return { header, numbers, gap: unit.header.epoch };
-    header = unit.header;
-    epoch = header.epoch;
-    for (let n = Math.max(start, from); n < Math.min(at, to); n++) {
-      const { position } = unit.transactions[n - start]!;
-      if (position <= watermark) continue;
-      watermark = position;
-      numbers.push(n);
-    }
-  }
-  return { header, numbers, gap: undefined };
 }
 
 const nothing = (gap: boolean): BatchResult => ({ transactions: 0, changes: 0, conflicts: 0, gap });

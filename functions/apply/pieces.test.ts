@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { smaller } from './batch.ts';
+import { smaller } from './pieces.ts';
 
 type Piece = Parameters<typeof smaller>[0];
 
