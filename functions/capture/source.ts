@@ -2,11 +2,11 @@ import type { Client } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { clientConfig, type Queryable, type Target } from '../../shared/postgres/connect.ts';
+import { FrameSplitter } from '../../shared/postgres/frames.ts';
 import { literal } from '../../shared/postgres/ident.ts';
 import { u32, u64 } from '../../shared/postgres/pgoutput.ts';
 import { translate } from '../../shared/postgres/sqlstate.ts';
 import { lsnText } from '../../shared/stream/position.ts';
-import { FrameSplitter } from './frames.ts';
 import { PACE_MS, Pacing } from './pacing.ts';
 
 /** What the stream hands up; called synchronously, in order. The buffer may be reused afterwards: copy what you keep. */

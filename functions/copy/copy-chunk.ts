@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises';
-import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { from as copyFrom } from 'pg-copy-streams';
 import { rewriteCopyText } from '../../shared/copy/copy-text.ts';
 import { claimChunk, noteRows } from '../../shared/copy/ledger.ts';
 import {
@@ -12,6 +12,7 @@ import {
 import type { EtlPlan } from '../../shared/etl/plan.ts';
 import { ident, literal, qualified } from '../../shared/postgres/ident.ts';
 import { conditionSql } from '../../shared/task/condition-sql.ts';
+import { CopyOut } from './copy-out.ts';
 import { type CopyPace, pacedStream } from './paced.ts';
 import type { CopySession } from './session.ts';
 
@@ -100,7 +101,7 @@ async function transfer(
     );
   const format = /* sql */ `(format ${item.format})`;
   const reader = source.query(
-    copyTo(/* sql */ `copy (${selectRange(item)}) to stdout ${format}`, { highWaterMark: BUFFER_BYTES }),
+    new CopyOut(/* sql */ `copy (${selectRange(item)}) to stdout ${format}`, BUFFER_BYTES),
   );
   const writer = destination.query(
     copyFrom(/* sql */ `copy ${into} from stdin ${format}`, { highWaterMark: BUFFER_BYTES }),

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import { FrameSplitter } from '../../functions/capture/frames.ts';
+import { FrameSplitter } from '../../shared/postgres/frames.ts';
 
 /**
  * Where a commit's time stands in a pgoutput message, behind the header of XLogData (manual, 54.4 and 54.9): Begin,

@@ -1,4 +1,4 @@
-import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { PgtwinError } from '../errors/pgtwin-error.ts';
 
 const HEADER = 5; // type, then a length that counts itself (manual, 53.7)
 const LARGEST = 0x4000_0000;
