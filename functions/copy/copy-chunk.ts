@@ -1,5 +1,4 @@
 import { pipeline } from 'node:stream/promises';
-import { from as copyFrom } from 'pg-copy-streams';
 import { rewriteCopyText } from '../../shared/copy/copy-text.ts';
 import { claimChunk, noteRows } from '../../shared/copy/ledger.ts';
 import {
@@ -12,6 +11,7 @@ import {
 import type { EtlPlan } from '../../shared/etl/plan.ts';
 import { ident, literal, qualified } from '../../shared/postgres/ident.ts';
 import { conditionSql } from '../../shared/task/condition-sql.ts';
+import { copyIn } from './copy-in.ts';
 import { CopyOut } from './copy-out.ts';
 import { type CopyPace, pacedStream } from './paced.ts';
 import type { CopySession } from './session.ts';
@@ -103,9 +103,7 @@ async function transfer(
   const reader = source.query(
     new CopyOut(/* sql */ `copy (${selectRange(item)}) to stdout ${format}`, BUFFER_BYTES),
   );
-  const writer = destination.query(
-    copyFrom(/* sql */ `copy ${into} from stdin ${format}`, { highWaterMark: BUFFER_BYTES }),
-  );
+  const writer = destination.query(copyIn(/* sql */ `copy ${into} from stdin ${format}`, BUFFER_BYTES));
   const stages = [
     ...(pace.isLimited ? [pacedStream(pace, item.format, signal)] : []),
     ...(etl ? [rewriteCopyText(etl.run)] : []),

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import fc from 'fast-check';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { CopyOut } from './copy-out.ts';
+import { CopyOut, giveBack } from './copy-out.ts';
 
 const frame = (type: string, content: Uint8Array = Buffer.alloc(0)): Buffer => {
   const head = Buffer.alloc(5, type);
@@ -81,4 +81,20 @@ test('an error of the server ends it, and the client has its socket back', async
   await expect(came).rejects.toThrow('refused');
   await new Promise((resolve) => setImmediate(resolve));
   expect(others).toEqual(['H', 'E', 'Z']);
+});
+
+test('memory is given back of what the socket was read into, and of nothing that others may hold', async () => {
+  const { stream, copy } = open(1_000);
+  const came: Buffer[] = [];
+  copy.on('data', (rows: Buffer) => came.push(rows));
+  const rows = Buffer.concat([frame('d', Buffer.from('one,')), frame('d', Buffer.from('two'))]);
+  const own = Buffer.from(new ArrayBuffer(rows.length));
+  rows.copy(own);
+  // The end of the second row is in another read: it is kept in a buffer of the splitter.
+  for (const each of [own, rows.subarray(0, 12), rows.subarray(12)]) stream.write(each);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(came.map(String)).toEqual(['one,two', 'one,', 'two']);
+  for (const each of came) giveBack(each);
+  expect(own.buffer.byteLength).toBe(0);
+  expect(came.slice(1).map(String)).toEqual(['one,', 'two']);
 });

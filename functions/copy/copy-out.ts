@@ -13,6 +13,17 @@ type Socketlike = {
 };
 type Connectionlike = { readonly stream: Socketlike; query(sql: string): void };
 
+/** What a socket was read into and nothing else lies in than these rows, and what has gone before them. */
+const spent = new WeakSet<Buffer>();
+
+/**
+ * Gives the memory of rows back that have been written. The garbage collector would see to it, but marks the whole
+ * heap for each 64 MB that were read: 600 MB took 0.6 seconds of processor time instead of 0.3.
+ */
+export function giveBack(rows: Buffer): void {
+  if (spent.delete(rows)) (rows.buffer as ArrayBuffer).transfer(0);
+}
+
 /**
  * The bytes of a COPY TO STDOUT. The server sends each row in a frame of its own; they are moved together in the
  * buffer that the socket was read into, and go on by that buffer: an object for each row, as pg-copy-streams has it,
@@ -47,7 +58,7 @@ export class CopyOut extends Readable implements pg.Submittable {
     socket.on('data', (chunk) => {
       try {
         splitter.push(chunk);
-        if (!this.#flush()) socket.pause();
+        if (!this.#flush(chunk)) socket.pause();
       } catch (error) {
         this.destroy(error as Error);
       }
@@ -88,11 +99,15 @@ export class CopyOut extends Readable implements pg.Submittable {
     this.#to = end;
   }
 
-  /** False if the reader has enough for now. */
-  #flush(): boolean {
+  /** `whole` has been read to its end. False if the reader has enough for now. */
+  #flush(whole?: Buffer): boolean {
     const buffer = this.#buffer;
     if (!buffer) return true;
     this.#buffer = undefined;
-    return this.destroyed || this.push(buffer.subarray(this.#from, this.#to));
+    if (this.destroyed) return true;
+    const rows = buffer.subarray(this.#from, this.#to);
+    // Not one that is a piece of a larger buffer, which others may use.
+    if (buffer === whole && whole.length === whole.buffer.byteLength) spent.add(rows);
+    return this.push(rows);
   }
 }
