@@ -187,3 +187,28 @@ test('random writes on few rows of both sides at once: identical when it is quie
   await twin.settle();
   expect(await twin.differences()).toEqual([]);
 });
+
+test('a large transaction of new rows meets one that the other side has: identical, each row once', async () => {
+  await using twin = await openTwin(on, { schema, forward: { conflictPolicy: 'last-write-wins' } });
+  const client = await twin.a.connect();
+  await client.query('begin');
+  // 25 MB: sent in parts before it commits, and written by COPY until that row.
+  await client.query(
+    /* sql */ `insert into item (id, n, t) select g, g, repeat('text', 25) from generate_series(1001, 200000) g`,
+  );
+  await client.query('savepoint s');
+  await client.query(
+    /* sql */ `insert into item (id, n, t) select g, g, 'gone' from generate_series(200001, 230000) g`,
+  );
+  await client.query('rollback to s');
+  await client.query(
+    /* sql */ `insert into item (id, n, t) select g, g, 'kept' from generate_series(200001, 205000) g`,
+  );
+  await twin.b.query(/* sql */ `insert into item (id, n, t) values (180000, 7, 'b')`);
+  await client.query('commit');
+  await client.end();
+  await twin.settle();
+  expect(await twin.differences()).toEqual([]);
+  const sql = /* sql */ `select count(*)::int as count, count(*) filter (where t = 'kept')::int as kept from item where id > 1000`;
+  expect((await twin.b.query(sql)).rows).toEqual([{ count: 204_000, kept: 5_000 }]);
+});
