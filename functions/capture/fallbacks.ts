@@ -12,7 +12,7 @@ const abilitiesSql = /* sql */ `
 
 /** Only a look at both databases can tell: what was lost between the former stream and this one is in neither. */
 export const restartedNote =
-  'The task was restarted: it has copied again and kept the rows that were there. Whether both databases are identical is only known after a verification, which can repair what differs (verify start --repair).';
+  'The task was restarted: it has copied again and kept the rows that were there. Whether both databases are identical is only known after a verification: it starts by itself once both tasks run, and the history says what it found (verify repair mends it); with one task alone, start it.';
 
 /** What falls back to what on a task's destination, and what is weaker then; for the task's status. */
 export async function readFallbacks(

@@ -3,6 +3,7 @@ import { alerts } from './duties/alerts.ts';
 import { backlog } from './duties/backlog.ts';
 import { expiry } from './duties/expiry.ts';
 import { latency } from './duties/latency.ts';
+import { restarts } from './duties/restarts.ts';
 import { retries } from './duties/retries.ts';
 import { states } from './duties/states.ts';
 import { verification } from './duties/verification.ts';
@@ -10,7 +11,10 @@ import type { Duty, Round } from './duty.ts';
 import { readWatched } from './watch.ts';
 
 /** In this order: what gives up shows in the states of the same round; what takes long comes last. */
-export const duties: readonly Duty[] = [retries, states, latency, alerts, backlog, expiry, verification];
+export const duties: readonly Duty[] = [
+  ...[retries, states, latency, alerts, backlog, expiry],
+  ...[restarts, verification],
+];
 
 /** One round of the monitor. A duty that fails does not stop the others; gives the names of those that failed. */
 export async function runRound(round: Omit<Round, 'watched'>, all = duties): Promise<string[]> {

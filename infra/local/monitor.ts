@@ -10,8 +10,10 @@ const WORK_EVERY_MS = 1_000;
 export function startMonitor(options: {
   readonly env: Readonly<Record<string, string>>;
   readonly onLine: (line: string) => void;
+  /** How often all duties are done. */
+  readonly everyMs?: number;
 }): { stop(): Promise<void> } {
-  const { env, onLine } = options;
+  const { env, onLine, everyMs = EVERY_MS } = options;
   const host = openFunctionHost({
     entry: fileURLToPath(new URL('../../functions/monitor/handler.ts', import.meta.url)),
     functionName: 'monitor',
@@ -27,7 +29,7 @@ export function startMonitor(options: {
       .catch((error: Error) =>
         onLine(JSON.stringify({ level: 'error', text: 'monitor failed', error: error.message })),
       );
-  const timer = setInterval(() => void invoke({}), EVERY_MS);
+  const timer = setInterval(() => void invoke({}), everyMs);
   let works = false;
   const workTimer = setInterval(async () => {
     if (works) return;

@@ -23,6 +23,7 @@ beforeAll(async () => {
 const openMonitor = () =>
   startMonitor({
     env: on.platform.env,
+    everyMs: 3_000,
     onLine: (line) => {
       if (process.env['PGTWIN_TEST_LOG']) process.stderr.write(`${line}\n`);
     },
@@ -383,4 +384,49 @@ test('cut-over moves sequences past what is taken, keeps odd and even, never bac
   await expect(on.call('POST', path)).rejects.toThrow(/409.*reverse task is Paused/);
   await twin.act('reverse', 'resume');
   await twin.reach('reverse', 'Running');
+});
+
+test('after a restart the rows are compared without anybody asking, and what differs can be repaired', async () => {
+  await using twin = await openTwin(on, { schema });
+  for (const direction of ['forward', 'reverse'] as const) await twin.act(direction, 'pause');
+  for (const direction of ['forward', 'reverse'] as const) await twin.reach(direction, 'Paused');
+  await twin.a.query(`update item set t = 'a' where id <= 10`);
+  await twin.b.query(`insert into item values (5000, 1, 'b')`);
+  for (const direction of ['forward', 'reverse'] as const) await twin.act(direction, 'restart');
+  for (const direction of ['forward', 'reverse'] as const) await twin.reach(direction, 'Running');
+  const path = `/v1/pairs/${twin.pair}/verifications`;
+  const runs = async () => (await on.call<{ verifications: VerificationView[] }>('GET', path)).verifications;
+  const finished = () =>
+    until(
+      'the verification to be finished',
+      async (saw) => {
+        const found = await runs();
+        saw(found);
+        return found[0]?.status === 'finished' && found[0];
+      },
+      { timeoutMs: 90_000 },
+    );
+  const first = await finished();
+  expect(first).toMatchObject({ by: 'monitor', counts: { different: 10, missingOnA: 0, missingOnB: 0 } });
+  await until('the history to say so', async (saw) => {
+    const task = `/v1/pairs/${twin.pair}/tasks/forward`;
+    const { events } = await on.call<{ events: { input: string; cause: string }[] }>('GET', task);
+    const causes = events.filter(({ input }) => input === 'verification').map(({ cause }) => cause);
+    saw(causes);
+    return causes.some((cause) => cause.includes('finished: 10 differing rows'));
+  });
+
+  await on.call('POST', `${path}/${first.id}/repair`, { winner: 'a' });
+  await until(
+    'the repair to be done',
+    async (saw) => {
+      const found = await twin.differences();
+      saw(found);
+      return found.length === 0;
+    },
+    { timeoutMs: 60_000 },
+  );
+  // Once for these generations.
+  await setTimeout(7_000);
+  expect(await runs()).toHaveLength(1);
 });
