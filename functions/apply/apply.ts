@@ -197,7 +197,7 @@ export class Apply {
   async #readContext(taskId: string, now: number, epoch: number): Promise<KnownContext | undefined> {
     const former = this.#contexts.get(taskId);
     try {
-      const context = { ...(await readContext(this.#deps.repository, taskId, now)), epoch };
+      const context = { ...(await readContext(this.#deps.repository, taskId, now, former)), epoch };
       // Unless it was forgotten meanwhile (a failure: somebody may have changed something), or read by another call.
       if (this.#contexts.get(taskId) === former) this.#contexts.set(taskId, context);
       return context;

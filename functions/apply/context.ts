@@ -31,30 +31,72 @@ export type TaskContext = {
   readonly settings: ApplySettings;
   readonly objects: TaskObjects;
   readonly readAt: number;
+  /** The opposite task as it was then. */
+  readonly other: Task;
+  /** When all of it was read; at `readAt` it may have been no more than looked whether anything has changed. */
+  readonly wholeAt: number;
 };
 
-export async function readContext(repository: Repository, taskId: string, now: number): Promise<TaskContext> {
-  const task = await repository.getTask(taskId);
+/** Whatever the tasks' versions say: so old at most is what was read of lists and configurations. */
+const WHOLE_MAX_MS = 60_000;
+
+/**
+ * Reads what apply needs to know of a task. Costs one request while nothing changes: what `former` has of
+ * configurations and table lists (several items for thousands of tables) stays right until a task is written.
+ */
+export async function readContext(
+  repository: Repository,
+  taskId: string,
+  now: number,
+  former?: TaskContext,
+): Promise<TaskContext> {
+  // Before all the rest: what is changed while that is read has a higher version at the next look.
+  const { task, other } = await repository.getTaskWithOpposite(taskId);
+  const context =
+    former && isAsBefore(former, task, other, now)
+      ? { ...former, readAt: now }
+      : await readWhole(repository, task, other, now);
+  if (!mayStop(context.config)) return context;
+  // A person's choice of how a conflict ends is no write of the task.
+  const choices = await readChoices(repository.table, taskId, task.generation);
+  return { ...context, settings: { ...context.settings, choice: choiceFrom(choices) } };
+}
+
+function isAsBefore(former: TaskContext, task: Task, other: Task, now: number): boolean {
+  const isSame = (one: Task, before: Task): boolean =>
+    one.version === before.version && one.createdAt === before.createdAt;
+  return (
+    isSame(task, former.task) &&
+    isSame(other, former.other) &&
+    // Its capture is making the lists, also the opposite one's, and writes no task at each of them.
+    ![task, other].some((each) => each.state === 'Initializing' || each.returnTo === 'Initializing') &&
+    now - former.wholeAt < WHOLE_MAX_MS
+  );
+}
+
+async function readWhole(
+  repository: Repository,
+  task: Task,
+  opposite: Task,
+  now: number,
+): Promise<TaskContext> {
   const { table } = repository;
-  const oppositeId = oppositeTask(taskId);
-  const [pair, config, prepared, opposite, otherPrepared] = await Promise.all([
+  const [pair, config, prepared, otherPrepared, other] = await Promise.all([
     repository.getPair(task.pairId),
     repository.getConfig(task),
-    readPrepared(table, taskId),
-    repository.getTask(oppositeId),
-    readPrepared(table, oppositeId),
+    readPrepared(table, task.id),
+    readPrepared(table, opposite.id),
+    opposite.configVersion > 0 ? repository.getConfig(opposite) : undefined,
   ]);
   if (!prepared)
-    throw new PgtwinError('gap-not-healable', { detail: `Task ${taskId} has not been prepared.` });
-  const other = opposite.configVersion > 0 ? await repository.getConfig(opposite) : undefined;
-  const choices = mayStop(config) ? await readChoices(table, taskId, task.generation) : [];
+    throw new PgtwinError('gap-not-healable', { detail: `Task ${task.id} has not been prepared.` });
   const objects = taskObjects(config, prepared.list);
   const both = other && otherPrepared && { config: other, prepared: otherPrepared.list };
   const mirrored = mirroredBy(config, prepared.list, both);
   const foreignKeys = new Map(prepared.list.map((t) => [qualified(t.schema, t.name), t.references ?? []]));
   const references = ({ source }: ApplyTable) => foreignKeys.get(qualified(source.schema, source.name)) ?? [];
-  const settings = settingsOf({ task, pair, config, other, mirrored, choices, objects, references });
-  return { pair, task, config, objects, readAt: now, settings };
+  const settings = settingsOf({ task, pair, config, other, mirrored, objects, references });
+  return { pair, task, config, objects, settings, other: opposite, readAt: now, wholeAt: now };
 }
 
 type Read = {
@@ -66,20 +108,10 @@ type Read = {
   readonly mirrored: (table: ApplyTable) => boolean;
   /** Signatures of the foreign keys that a table has on the source. */
   readonly references: (table: ApplyTable) => readonly string[];
-  readonly choices: readonly Choice[];
   readonly objects: TaskObjects;
 };
 
-function settingsOf({
-  task,
-  pair,
-  config,
-  other,
-  mirrored,
-  choices,
-  objects,
-  references,
-}: Read): ApplySettings {
+function settingsOf({ task, pair, config, other, mirrored, objects, references }: Read): ApplySettings {
   const here = destinationOf(task.direction);
   const there = sourceOf(task.direction);
   const role: Role = here === pair.arbiter ? 'arbiter' : 'follower';
@@ -96,8 +128,7 @@ function settingsOf({
     // Only what both tasks carry whole, in both directions, can be decided at one side.
     role: (table) => (together && mirrored(table) ? role : 'alone'),
     settings: conflictSettings(config, task),
-    choice: (first, last, table, of) =>
-      findChoice(choices, first, last, () => of.map((key) => hashOf(table, key))),
+    choice: choiceFrom([]),
     log: config.conflictLog,
     references: {
       rule: deciding?.missingParent ?? 'restore-parent',
@@ -127,6 +158,11 @@ function wantedOf(config: TaskConfig, { source }: ApplyTable): Map<number, boole
     [tag.truncate, operations.truncate],
   ]);
 }
+
+const choiceFrom =
+  (choices: readonly Choice[]): ApplySettings['choice'] =>
+  (first, last, table, of) =>
+    findChoice(choices, first, last, () => of.map((key) => hashOf(table, key)));
 
 const hashOf = (table: ApplyTable, key: Key): string =>
   keyHash(table.relation, Object.fromEntries(table.key.map((k, n) => [table.columns[k]!, key[n]!])));

@@ -5,8 +5,10 @@ import { next, type TaskInput } from './machine.ts';
 import { readPaged, writePaged } from './paged-item.ts';
 import {
   directions,
+  oppositeTask,
   type Pair,
   pair,
+  pairOfTask,
   type Task,
   type TaskConfig,
   type TaskError,
@@ -85,6 +87,17 @@ export class Repository {
     const item = await this.table.get('tasks', id);
     if (!item) throw new PgtwinError('not-found', { detail: `There is no task ${id}.` });
     return read(task, item.body, `task ${id}`);
+  }
+
+  /** A task and the one of the other direction, as one request. */
+  async getTaskWithOpposite(id: string): Promise<{ task: Task; other: Task }> {
+    const { items } = await this.table.query('tasks', { prefix: `${pairOfTask(id)}_` });
+    const found = (sk: string): Task => {
+      const item = items.find((each) => each.sk === sk);
+      if (!item) throw new PgtwinError('not-found', { detail: `There is no task ${sk}.` });
+      return read(task, item.body, `task ${sk}`);
+    };
+    return { task: found(id), other: found(oppositeTask(id)) };
   }
 
   /** All tasks, whatever their state. */
