@@ -3,6 +3,7 @@ import type { SqsPort } from './event-source.ts';
 import type { Action, Call, CallAnswer } from './queue-calls.ts';
 import type { ReceivedMessage } from './sqs-event.ts';
 
+type Body = { readonly QueueUrl?: string } & Readonly<Record<string, unknown>>;
 type Pending = { resolve(result: unknown): void; reject(error: Error): void };
 
 /** A message as the queue server gives it. */
@@ -22,6 +23,8 @@ type Given = {
 export class QueueCalls {
   readonly #port: MessagePort;
   readonly #pending = new Map<number, Pending>();
+  /** Receives that were given up and not yet answered, with their queue. */
+  readonly #givenUp = new Map<number, string>();
   #calls = 0;
 
   constructor(port: MessagePort) {
@@ -44,9 +47,7 @@ export class QueueCalls {
   }
 
   open(queueUrl: string): SqsPort {
-    const entries = (handles: readonly string[], more = {}) =>
-      handles.map((ReceiptHandle, n) => ({ Id: String(n), ReceiptHandle, ...more }));
-    const call = <Result>(action: Action, body: object, signal?: AbortSignal): Promise<Result> =>
+    const call = <Result>(action: Action, body: Body, signal?: AbortSignal): Promise<Result> =>
       this.#call(action, { QueueUrl: queueUrl, ...body }, signal) as Promise<Result>;
     return {
       async receive({ maxMessages, waitSeconds, visibilitySeconds, signal }) {
@@ -84,13 +85,13 @@ export class QueueCalls {
     };
   }
 
-  /** What a cancelled call still takes from a queue comes back at its visibility time-out, as with HTTP. */
-  #call(action: Action, body: object, signal?: AbortSignal): Promise<unknown> {
+  #call(action: Action, body: Body, signal?: AbortSignal): Promise<unknown> {
     signal?.throwIfAborted();
     this.#calls += 1;
     const id = this.#calls;
     const cancel = () => {
       this.#port.postMessage({ id, cancel: true } satisfies Call);
+      if (action === 'receiveMessage' && body.QueueUrl) this.#givenUp.set(id, body.QueueUrl);
       this.#pending.get(id)?.reject(signal?.reason);
       this.#pending.delete(id);
     };
@@ -101,9 +102,27 @@ export class QueueCalls {
   }
 
   #take(answer: CallAnswer): void {
+    const queue = this.#givenUp.get(answer.id);
+    if (queue !== undefined) return this.#putBack(queue, answer);
     const pending = this.#pending.get(answer.id);
     this.#pending.delete(answer.id);
     if ('result' in answer) pending?.resolve(answer.result);
     else pending?.reject(Object.assign(new Error(answer.error.message), { name: answer.error.name }));
   }
+
+  /** What a receive had taken before it heard that it was given up would be hidden until its visibility time-out. */
+  #putBack(QueueUrl: string, answer: CallAnswer): void {
+    this.#givenUp.delete(answer.id);
+    const { Messages = [] } = ('result' in answer ? answer.result : {}) as { Messages?: readonly Given[] };
+    if (Messages.length === 0) return;
+    const Entries = entries(
+      Messages.map(({ ReceiptHandle }) => ReceiptHandle),
+      { VisibilityTimeout: 0 },
+    );
+    // A queue that is gone has no messages to lose.
+    this.#call('changeMessageVisibilityBatch', { QueueUrl, Entries }).catch(() => {});
+  }
 }
+
+const entries = (handles: readonly string[], more = {}) =>
+  handles.map((ReceiptHandle, n) => ({ Id: String(n), ReceiptHandle, ...more }));

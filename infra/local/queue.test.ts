@@ -126,6 +126,17 @@ test('past HTTP: a poll that was given up takes nothing, and a queue that is not
     ['2', 'g'],
   ]);
   expect(await queue.delete(received.map((message) => message.receiptHandle))).toEqual([]);
+
+  // It has taken messages when it hears that it was given up: they are there for the next one at once, in order.
+  await send(url, ['3', '4']);
+  const late = new AbortController();
+  const given = expect(queue.receive({ ...options, signal: late.signal })).rejects.toThrow('stopped');
+  late.abort(new Error('stopped'));
+  await given;
+  const again = await queue.receive({ ...options, signal: new AbortController().signal });
+  expect(again.map(({ body }) => body)).toEqual(['3', '4']);
+  expect(await queue.delete(again.map((message) => message.receiptHandle))).toEqual([]);
+
   expect(await server.list('q')).toContain(url);
   expect(await server.list('other')).toEqual([]);
   await expect(server.open(`${url}x`).delete(['handle'])).rejects.toMatchObject({

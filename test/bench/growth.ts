@@ -22,7 +22,11 @@ const series: Readonly<Record<string, readonly Case[]>> = {
     rowBytes,
     rows: Math.min(usual.rows, Math.round(100e6 / rowBytes)),
   })),
-  perTransaction: [1, 10, 100, 10_000, 60_000].map((perTransaction) => ({ ...usual, perTransaction })),
+  perTransaction: [1, 10, 100, 10_000, 100_000, 1_000_000].map((perTransaction) => ({
+    ...usual,
+    perTransaction,
+    rows: Math.max(usual.rows, perTransaction),
+  })),
 };
 
 const fillSql = (prefix: string) => /* sql */ `
