@@ -1,9 +1,11 @@
-import type { ConfigureBody, TaskParams } from '../../shared/client/contract.ts';
+import type { ConfigureBody, RestartBody, TaskParams } from '../../shared/client/contract.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Repository } from '../../shared/task/repository.ts';
 import {
   type Direction,
+  oppositeTask,
   type Pair,
+  sourceOf,
   type Task,
   type TaskConfig,
   type TaskState,
@@ -117,4 +119,31 @@ export async function startTask(
     }
   }
   return repository.move(task.id, 'start', { cause: 'start was asked for', actor });
+}
+
+/**
+ * Restarts a task: it copies again and keeps the rows that are there. What was changed on both sides meanwhile then
+ * differs; with `verify: "repair"` a verification that repairs it follows once both tasks run.
+ */
+export async function restartTask(
+  deps: ApiDeps,
+  repository: Repository,
+  input: { pair: Pair; task: Task; order: RestartBody; actor: string },
+): Promise<Task> {
+  const { task, actor } = input;
+  const { verify, winner } = input.order;
+  const refuse = (detail: string): never => {
+    throw new PgtwinError('invalid-request', { field: 'winner', detail: `winner: ${detail}` });
+  };
+  if (verify === 'compare' && winner) refuse('is for "verify": "repair".');
+  const source = sourceOf(task.direction);
+  const other = await deps.repository.getTask(oppositeTask(task.id));
+  if (winner && winner !== source && other.generation === 0)
+    refuse(`the pair is synchronized one way, so only side ${source} can win.`);
+  const repairs = verify === 'repair';
+  return repository.move(task.id, 'restart', {
+    cause: `restart was asked for${repairs ? ', and a repair of what differs then' : ''}`,
+    actor,
+    ...(repairs ? { verify: winner ? { winner } : {} } : {}),
+  });
 }

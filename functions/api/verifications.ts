@@ -10,6 +10,7 @@ import type { RepairOrder, Verification, VerifyCounts } from '../../shared/verif
 import { noteRun } from '../../shared/verify/start.ts';
 import { PAGE_KEYS, type StoredRun, VerificationStore } from '../../shared/verify/store.ts';
 import type { TwinName } from '../../shared/verify/twin.ts';
+import { wordsOfWinner } from '../../shared/verify/winner.ts';
 import type { ApiDeps } from './deps.ts';
 import { assertMatches } from './if-match.ts';
 
@@ -67,7 +68,7 @@ export const repairVerification = (
     await noteRun(
       deps.repository,
       run,
-      `repair of verification ${id} was asked for, side ${order.winner} wins`,
+      `repair of verification ${id} was asked for, ${wordsOfWinner(order.winner)}`,
       actor,
     );
     return true;

@@ -14,6 +14,10 @@ const abilitiesSql = /* sql */ `
 export const restartedNote =
   'The task was restarted: it has copied again and kept the rows that were there. Whether both databases are identical is only known after a verification: it starts by itself once both tasks run, and the history says what it found (verify repair mends it); with one task alone, start it.';
 
+/** The same where the restart was asked for with a repair. */
+export const restartRepairedNote =
+  'The task was restarted: it has copied again and kept the rows that were there. A verification that repairs what differs starts by itself once both tasks run; the history says what it found.';
+
 /** What falls back to what on a task's destination, and what is weaker then; for the task's status. */
 export async function readFallbacks(
   destination: Queryable,
@@ -27,7 +31,9 @@ export async function readFallbacks(
   const decides = config.decide === 'each-side' || destinationOf(task.direction) === pair.arbiter;
   const compared = comparesTimes(config);
   return [
-    ...(task.generation > 1 && config.types.full ? [restartedNote] : []),
+    ...(task.generation > 1 && config.types.full
+      ? [task.verifyAfter ? restartRepairedNote : restartedNote]
+      : []),
     ...(origins ? [] : [noOriginsNote]),
     ...(replica
       ? []

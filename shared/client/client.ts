@@ -29,6 +29,7 @@ import type {
   previewObjectsView,
   previewView,
   resolveBody,
+  restartBody,
   TaskDetail,
 } from './contract.ts';
 import type { PrecheckReport } from './precheck-report.ts';
@@ -50,7 +51,8 @@ export type ConflictPage = z.infer<typeof conflictList>;
 export type CatalogPage = z.infer<typeof catalogList>;
 export type CopyPage = z.infer<typeof copyList>;
 export type ConnectivityReport = z.infer<typeof connectivityReport>;
-/** Actions that are asked for without a body. */
+export type Restart = z.input<typeof restartBody>;
+/** Actions that can be asked for without a body. */
 export type PlainAction = Exclude<Action, 'configure' | 'precheck'>;
 export type AuditPage = z.infer<typeof auditList>;
 export type AuditFilter = Partial<Pick<z.infer<typeof auditQuery>, 'pair' | 'actor'>>;
@@ -85,6 +87,7 @@ export type ApiClient = VerifyClient & {
   testConnectivity(id: string, direction: Direction): Promise<ConnectivityReport>;
   getTask(id: string, direction: Direction): Promise<TaskDetail>;
   act(id: string, direction: Direction, action: PlainAction, guard?: Guard): Promise<TaskDetail>;
+  restart(id: string, direction: Direction, order: Restart, guard?: Guard): Promise<TaskDetail>;
   /** Tables of a database as it is now. */
   listTables(id: string, side: Side, query?: Partial<CatalogQuery>): Promise<CatalogPage>;
   /** Progress of the full copy, table by table. */
@@ -140,6 +143,8 @@ export function openApiClient(options: ClientOptions): ApiClient {
     getTask: (id, direction) => send('GET', taskPath(id, direction)),
     act: (id, direction, action, guard) =>
       send('POST', `${taskPath(id, direction)}/${action}`, { headers: headersOf(guard) }),
+    restart: (id, direction, order, guard) =>
+      send('POST', `${taskPath(id, direction)}/restart`, { body: order, headers: headersOf(guard) }),
     listTables: (id, side, query) =>
       send('GET', `${pairPath(id)}/sides/${side}/tables`, { query: { ...query } }),
     listCopy: (id, direction, query) =>

@@ -125,6 +125,20 @@ export const actions = [
 ] as const;
 export type Action = (typeof actions)[number];
 
+export const restartBody = z
+  .strictObject({
+    verify: z
+      .enum(['compare', 'repair'])
+      .default('compare')
+      .describe('when both tasks run again, both sides are compared; repair: and what differs is repaired'),
+    winner: z
+      .enum(sides)
+      .optional()
+      .describe("the side whose rows stay in the repair; left out: as each table's conflict policy says"),
+  })
+  .openapi('Restart', { example: { verify: 'repair', winner: 'a' } });
+export type RestartBody = z.infer<typeof restartBody>;
+
 export const taskView = z
   .strictObject({
     id: task.shape.id,

@@ -9,6 +9,7 @@ import {
   type Pair,
   pair,
   pairOfTask,
+  type Side,
   type Task,
   type TaskConfig,
   type TaskError,
@@ -32,6 +33,8 @@ export type Move = {
   readonly from?: TaskState;
   /** Only if it is in Retrying since then: not another, later trouble. */
   readonly retryingSince?: string;
+  /** With a restart: both sides are to be compared and repaired behind it. */
+  readonly verify?: { readonly winner?: Side | undefined };
 };
 
 /**
@@ -128,12 +131,16 @@ export class Repository {
       const at = this.#now().toISOString();
       const event = { at, from: current.state, to: moved.state, input, cause: why.cause, actor: why.actor };
       const { returnTo: _returnTo, error: _error, retryingSince: _since, ...others } = current;
-      const { failedSince: _failed, ...rest } = others;
+      const { failedSince: _failed, verifyAfter, ...rest } = others;
+      // A restart has a verification of its own, or none; every other move leaves that of the one before.
+      const wanted = why.verify ? { ...why.verify, at, by: why.actor } : undefined;
+      const follows = input === 'restart' ? wanted : verifyAfter;
       const failing = moved.state === 'Retrying' || moved.state === 'Failed';
       const error = why.error ?? (failing || moved.state === 'Paused' ? current.error : undefined);
       return {
         ...rest,
         state: moved.state,
+        ...(follows ? { verifyAfter: follows } : {}),
         ...(moved.returnTo ? { returnTo: moved.returnTo } : {}),
         ...(error ? { error } : {}),
         ...(moved.state === 'Retrying' ? { retryingSince: current.retryingSince ?? at } : {}),
@@ -150,8 +157,7 @@ export class Repository {
       await this.move(id, input, why);
       return true;
     } catch (error) {
-      if (error instanceof PgtwinError && (error.code === 'action-not-allowed' || error.code === 'not-found'))
-        return false;
+      if (isRefusal(error)) return false;
       throw error;
     }
   }
@@ -166,6 +172,25 @@ export class Repository {
       const event = { at, from: current.state, to: current.state, input, cause, actor };
       return { ...current, events: [...current.events, event] };
     });
+  }
+
+  /**
+   * Notes which verification follows the restart that was asked for at `at`, or, with `undefined`, that it is over.
+   * False if the task was restarted again since, or is gone.
+   */
+  async setVerifyAfter(id: string, at: string, run: string | undefined): Promise<boolean> {
+    try {
+      await this.#change(id, (current) => {
+        const { verifyAfter, ...rest } = current;
+        if (verifyAfter?.at !== at)
+          throw new PgtwinError('action-not-allowed', { detail: `Task ${id} was restarted again.` });
+        return run === undefined ? rest : { ...rest, verifyAfter: { ...verifyAfter, run } };
+      });
+      return true;
+    } catch (error) {
+      if (isRefusal(error)) return false;
+      throw error;
+    }
   }
 
   /** Stores a configuration and moves the task to NotConfigured (a precheck must follow). Raises configVersion. */
@@ -255,6 +280,9 @@ export class Repository {
     throw new PgtwinError('conflict-of-versions', { detail: `Task ${id} is changed by many at once.` });
   }
 }
+
+const isRefusal = (error: unknown): boolean =>
+  error instanceof PgtwinError && (error.code === 'action-not-allowed' || error.code === 'not-found');
 
 const movedOn = (current: Task, { from, retryingSince }: Move): boolean =>
   (from !== undefined && current.state !== from) ||

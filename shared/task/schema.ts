@@ -153,6 +153,16 @@ export const taskError = z.strictObject({
 });
 export type TaskError = z.infer<typeof taskError>;
 
+/** The verification with repair that follows a restart, which keeps rows, once both tasks run again. */
+export const verifyAfter = z.strictObject({
+  /** When the restart was asked for: tells it from that of another restart. */
+  at: z.string(),
+  by: z.string(),
+  winner: z.enum(sides).optional().describe('the side whose rows stay; absent: as the conflict policies say'),
+  run: z.string().optional().describe('the verification that does it'),
+});
+export type VerifyAfter = z.infer<typeof verifyAfter>;
+
 /** A task as stored: small, changed only by conditional writes on `version`. The newest events are inside. */
 export const task = z.strictObject({
   id: z.string(),
@@ -173,6 +183,7 @@ export const task = z.strictObject({
   /** Those of the configuration, or what they were changed to while the task ran. */
   limits: loadLimits.optional(),
   error: taskError.optional(),
+  verifyAfter: verifyAfter.optional(),
   events: z.array(taskEvent),
   createdAt: z.string(),
   updatedAt: z.string(),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { directions, pairId, sides, tableName } from '../task/schema.ts';
 import { differenceKinds } from './compare.ts';
+import { winners } from './winner.ts';
 
 /** The most tables that one call names. */
 const TABLES = 1_000;
@@ -36,7 +37,12 @@ export const verifyOptions = z.strictObject({
     .max(100_000)
     .default(1_000)
     .describe('so many differing keys of a table are kept, and can be repaired; all are counted'),
-  repair: z.enum(sides).optional().describe('repair at once what differs: this side wins'),
+  repair: z
+    .enum(winners)
+    .optional()
+    .describe(
+      "repair at once what differs: this side wins, or the one that each table's conflict policy speaks for",
+    ),
 });
 export type VerifyOptions = z.infer<typeof verifyOptions>;
 
@@ -89,7 +95,7 @@ export const foundKey = z.strictObject({
 export type FoundKey = z.infer<typeof foundKey>;
 
 export const repairOrder = z.strictObject({
-  winner: z.enum(sides).describe('the side whose rows stay'),
+  winner: z.enum(winners).describe("the side whose rows stay; policy: as each table's conflict policy says"),
   tables: z
     .array(entry.extend({ winner: z.enum(sides).optional() }))
     .min(1)

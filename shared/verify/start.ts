@@ -5,6 +5,7 @@ import { directions, type Task, taskIdOf } from '../task/schema.ts';
 import { freshProgress, noCounts, type Verification, type VerifyOptions } from './model.ts';
 import { newRunId, type StoredRun, VerificationStore } from './store.ts';
 import { chosenTwins, type TwinName, twinNames } from './twin.ts';
+import { wordsOfWinner } from './winner.ts';
 
 /** Runs of a pair that are kept. */
 const KEPT = 10;
@@ -41,6 +42,7 @@ export async function startRun(
   pairId: string,
   options: VerifyOptions,
   actor: string,
+  because = '',
 ): Promise<StoredRun> {
   const { forward, reverse, twins } = await readTwins(repository, pairId);
   for (const task of [forward, reverse])
@@ -74,8 +76,8 @@ export async function startRun(
   const store = new VerificationStore(repository.table);
   await store.start(run);
   await store.forgetOld(pairId, KEPT);
-  const what = `verification ${run.id} (${options.mode}) was asked for, ${run.tables} tables`;
-  const cause = what + (options.repair ? `, side ${options.repair} wins` : '');
+  const what = `verification ${run.id} (${options.mode}) was asked for${because}, ${run.tables} tables`;
+  const cause = what + (options.repair ? `, ${wordsOfWinner(options.repair)}` : '');
   await noteRun(repository, run, cause, actor);
   return store.get(pairId, run.id);
 }

@@ -386,6 +386,44 @@ test('cut-over moves sequences past what is taken, keeps odd and even, never bac
   await twin.reach('reverse', 'Running');
 });
 
+test('a restart with repair: rows that were changed on both sides meanwhile end identical', async () => {
+  await using twin = await openTwin(on, { schema, forward: { conflictPolicy: 'ignore' } });
+  const both = ['forward', 'reverse'] as const;
+  for (const direction of both) await twin.act(direction, 'pause');
+  for (const direction of both) await twin.reach(direction, 'Paused');
+  await twin.a.query(`update item set t = 'a' where id <= 10; insert into item values (4000, 1, 'a');
+    update doc set body = 'a' where id = md5('1')::uuid`);
+  await twin.b.query(
+    `update item set t = 'b' where id between 5 and 20; insert into item values (5000, 1, 'b')`,
+  );
+  expect((await pgtwin(`restart ${twin.pair} --repair policy --yes --wait`)).code).toBe(0);
+  const [run] = await until(
+    'the repair to be done',
+    async (saw) => {
+      const { verifications } = await on.call<{ verifications: VerificationView[] }>('GET', runsOf(twin));
+      saw(verifications);
+      return verifications[0]?.status === 'finished' && verifications;
+    },
+    { timeoutMs: 90_000 },
+  );
+  // 20 of item and one of doc.
+  expect(run).toMatchObject({ counts: { different: 21 }, repair: { repaired: 21, refused: 0 } });
+  expect(await twin.differences()).toEqual([]);
+  // The arbiter's rows stayed, and nothing that one side alone had was lost.
+  expect(await twin.a.rows(`select t from item where id = 7 or id > 3999 order by id`)).toEqual(
+    ['b', 'a', 'b'].map((t) => ({ t })),
+  );
+  for (const direction of both) {
+    const { events } = await on.call<{ events: { cause: string }[] }>(
+      'GET',
+      `/v1/pairs/${twin.pair}/tasks/${direction}`,
+    );
+    const causes = events.map(({ cause }) => cause).join('\n');
+    expect(causes).toMatch(/verification .* after the restart of the forward and reverse task.*policy says/);
+    expect(causes).toMatch(/finished: 21 differing rows; repaired 21, not 0/);
+  }
+});
+
 test('after a restart the rows are compared without anybody asking, and what differs can be repaired', async () => {
   await using twin = await openTwin(on, { schema });
   for (const direction of ['forward', 'reverse'] as const) await twin.act(direction, 'pause');

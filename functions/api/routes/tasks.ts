@@ -3,6 +3,7 @@ import {
   configureBody,
   limitsBody,
   limitsView,
+  restartBody,
   taskDetail,
   taskParams,
 } from '../../../shared/client/contract.ts';
@@ -11,9 +12,19 @@ import { noLimits } from '../../../shared/task/load-limits.ts';
 import type { TaskInput } from '../../../shared/task/machine.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { releaseTask } from '../pairs.ts';
-import { configureTask, readTask, startTask } from '../tasks.ts';
+import { configureTask, readTask, restartTask, startTask } from '../tasks.ts';
 import { etagOfTask, viewTaskDetail } from '../views.ts';
-import { body, changeHeaders, ifMatchHeader, needs, problems, repositoryFor, tagged } from './route.ts';
+import {
+  body,
+  changeHeaders,
+  emptyIsNoBody,
+  ifMatchHeader,
+  needs,
+  optionalBody,
+  problems,
+  repositoryFor,
+  tagged,
+} from './route.ts';
 
 const path = '/v1/pairs/{id}/tasks/{direction}';
 
@@ -75,12 +86,24 @@ const action = <const Name extends string, const Role extends 'operator' | 'admi
 const start = action('start', 'operator', 'Start a task whose precheck has passed');
 const release = action('release', 'admin', 'Release a task: drop all that it made, on both sides');
 
+const restart = createRoute({
+  method: 'post',
+  path: `${path}/restart`,
+  operationId: 'restartTask',
+  summary: 'Restart a task from the beginning',
+  description:
+    'All rows are copied again, those that are there are kept. When both tasks run a verification says what differs, and repairs it if that is asked for.',
+  ...needs('admin'),
+  middleware: [needs('admin').middleware, emptyIsNoBody] as const,
+  request: { params: taskParams, headers: changeHeaders, body: optionalBody(restartBody) },
+  responses: { 202: tagged(taskDetail, 'The task, on its way', examples.task), ...problems },
+});
+
 /** Actions that are a move of the state machine and nothing else: the capture does the work. */
 const plainActions = [
   action('pause', 'operator', 'Pause a task; the slot keeps what it has not read'),
   action('resume', 'operator', 'Resume a paused task'),
   action('retry', 'operator', 'Try a failed task again from where it stopped'),
-  action('restart', 'admin', 'Restart a task from the beginning'),
 ].map((route) => ({ route, input: route.path.slice(path.length + 1) as TaskInput }));
 
 /** One task: read, configure, and its actions. */
@@ -121,6 +144,15 @@ export function addTaskRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
     const started = await startTask(deps, repository, { pair, task, actor: c.get('actor') });
     c.header('etag', etagOfTask(started));
     return c.json(await viewTaskDetail(deps, started), 202);
+  });
+
+  app.openapi(restart, async (c) => {
+    const { pair, task } = await readTask(deps, c.req.valid('param'));
+    const order = restartBody.parse(c.req.valid('json') ?? {});
+    const repository = repositoryFor(c, deps, task);
+    const restarted = await restartTask(deps, repository, { pair, task, order, actor: c.get('actor') });
+    c.header('etag', etagOfTask(restarted));
+    return c.json(await viewTaskDetail(deps, restarted), 202);
   });
 
   app.openapi(release, async (c) => {

@@ -17,6 +17,7 @@ import { verifyExamples as examples } from '../../../shared/client/verify-exampl
 import { directions, type Pair, taskIdOf } from '../../../shared/task/schema.ts';
 import { startRun } from '../../../shared/verify/start.ts';
 import type { StoredRun } from '../../../shared/verify/store.ts';
+import { wordsOfWinner } from '../../../shared/verify/winner.ts';
 import { cutOver } from '../cutover.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { assertMatches } from '../if-match.ts';
@@ -188,7 +189,7 @@ export function addVerificationRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): 
     const { id, run } = c.req.valid('param');
     const pair = await repository.getPair(id);
     const order = c.req.valid('json');
-    c.set('note', `side ${order.winner} wins`);
+    c.set('note', wordsOfWinner(order.winner));
     const how = { order, actor: c.get('actor'), match: c.req.header('if-match') };
     return c.json(answer(c, await repairVerification(deps, pair, run, how)), 202);
   });

@@ -1,6 +1,7 @@
-import type { PlainAction } from '../../../shared/client/client.ts';
+import type { PlainAction, Restart } from '../../../shared/client/client.ts';
 import type { PairView } from '../../../shared/client/contract.ts';
 import { type Direction, directions, type TaskState } from '../../../shared/task/schema.ts';
+import { type Winner, winners, wordsOfWinner } from '../../../shared/verify/winner.ts';
 import { type Command, defineCommand, integerOf } from '../command.ts';
 import { leftoverLines } from '../leftovers.ts';
 import { confirm, directionsOf, pickPair, taskOption, yesOption } from '../pick.ts';
@@ -42,6 +43,19 @@ const plans: Readonly<Record<PlainAction, Plan>> = {
   },
 };
 
+const repairOptions = {
+  repair: {
+    type: 'string',
+    value: 'SIDE',
+    choices: winners,
+    help: 'then repair what differs: this side wins, or the one that each conflict policy speaks for',
+  },
+} as const;
+const orderOf = (winner: Winner): Restart => ({
+  verify: 'repair',
+  ...(winner === 'policy' ? {} : { winner }),
+});
+
 /** The tasks that a call without --task is for; if none allows it, the API says why. */
 function tasksFor(action: PlainAction, { tasks }: PairView): readonly Direction[] {
   const allowed = directions.filter((direction) => tasks[direction].allowedActions.includes(action));
@@ -59,9 +73,13 @@ const define = (action: PlainAction, plan: Plan): Command =>
     about: [plan.about ?? every],
     // What can not be undone is not done to whatever pair there is.
     ...(plan.warning ? { arguments: 'PAIR', least: 1 } : { arguments: '[PAIR]', most: 1 }),
-    options: { task: taskOption, ...waitOptions, yes: yesOption },
+    options: {
+      ...(action === 'restart' ? repairOptions : {}),
+      ...{ task: taskOption, ...waitOptions, yes: yesOption },
+    },
     async run(context, values, [given]) {
       const { api, say, print } = context;
+      const repair = winners.find((each) => each === values.repair);
       const timeoutSeconds = integerOf(values.timeout, '--timeout', 3600);
       const pair = await pickPair(api, given);
       if (isSettled(plan, pair, directionsOf(values.task))) {
@@ -73,11 +91,14 @@ const define = (action: PlainAction, plan: Plan): Command =>
       const wanted = values.task ? [values.task] : tasksFor(action, pair);
       if (plan.warning) {
         const what = `${action} the ${wanted.join(' and ')} task of ${pair.id} (${pair.name})`;
-        await confirm(context, values.yes, `${plan.warning} Really ${what}?`);
+        const then = repair ? ` Then what differs is repaired: ${wordsOfWinner(repair)}.` : '';
+        await confirm(context, values.yes, `${plan.warning}${then} Really ${what}?`);
       }
       const moved: { [D in Direction]?: unknown } = {};
       for (const direction of wanted) {
-        const task = await api.act(pair.id, direction, action);
+        const task = await (action === 'restart' && repair
+          ? api.restart(pair.id, direction, orderOf(repair))
+          : api.act(pair.id, direction, action));
         moved[direction] = task;
         if (!values.wait) say(`${direction.padEnd(8)} ${task.state}`);
       }

@@ -4,6 +4,7 @@ import { count, duration } from '../../../shared/client/figures.ts';
 import type { DifferencePage, TableReportPage } from '../../../shared/client/verify-client.ts';
 import type { VerificationView } from '../../../shared/client/verify-contract.ts';
 import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
+import { type Winner, winners, wordsOfWinner } from '../../../shared/verify/winner.ts';
 import { type Context, defineCommand, type ExitCode, integerOf, usageError } from '../command.ts';
 import { tableLines } from '../figures.ts';
 import { confirm, pickPair, yesOption } from '../pick.ts';
@@ -35,7 +36,12 @@ export const startVerification = defineCommand({
     sample: { type: 'string', value: 'PERCENT', help: 'look only at so many of the pages' },
     rate: { type: 'string', value: 'ROWS', help: 'read at most so many rows a second (100000)' },
     keys: { type: 'string', value: 'N', help: 'keep at most so many differing keys of a table (1000)' },
-    repair: { type: 'string', value: 'SIDE', choices: ['a', 'b'], help: 'repair at once: this side wins' },
+    repair: {
+      type: 'string',
+      value: 'SIDE',
+      choices: winners,
+      help: "repair at once: this side wins, or the one of each table's policy",
+    },
     yes: yesOption,
     ...waitOptions,
   },
@@ -50,7 +56,7 @@ export const startVerification = defineCommand({
       await confirm(
         context,
         values.yes,
-        `Rows of side ${values.repair} replace those that differ in ${id} (${name}). Really?`,
+        `${replacing(values.repair)} replace those that differ in ${id} (${name}). Really?`,
       );
     const started = await context.api.startVerification(id, {
       ...(percent === undefined ? {} : { mode: 'sampled' as const, samplePercent: percent }),
@@ -130,7 +136,12 @@ export const repairVerification = defineCommand({
   ...pairArgument,
   options: {
     ...runOption,
-    winner: { type: 'string', value: 'SIDE', choices: ['a', 'b'], help: 'the side whose rows stay' },
+    winner: {
+      type: 'string',
+      value: 'SIDE',
+      choices: winners,
+      help: "the side whose rows stay, or as each table's policy says",
+    },
     ...tableOption,
     yes: yesOption,
     ...waitOptions,
@@ -145,7 +156,7 @@ export const repairVerification = defineCommand({
     await confirm(
       context,
       values.yes,
-      `Rows of side ${winner} replace those that differ in ${id} (${name}). Really?`,
+      `${replacing(winner)} replace those that differ in ${id} (${name}). Really?`,
     );
     const asked = await context.api.repairVerification(id, run.id, {
       winner,
@@ -169,6 +180,9 @@ export const cancelVerification = defineCommand({
     return 0;
   },
 });
+
+const replacing = (winner: Winner): string =>
+  winner === 'policy' ? "Rows of the side that each table's policy names" : `Rows of side ${winner}`;
 
 function tableOf(text: string): { schema: string; table: string } {
   const [schema, table, ...rest] = text.split('.');
@@ -227,7 +241,7 @@ function linesOf(run: VerificationView): string[] {
     ...(current ? [`  now        ${current.a.schema}.${current.a.name}, ${count(current.rows)} rows`] : []),
     ...(repair
       ? [
-          `  repair     side ${repair.order.winner} wins: ${count(repair.repaired)} repaired, ${count(repair.refused)} not`,
+          `  repair     ${wordsOfWinner(repair.order.winner)}: ${count(repair.repaired)} repaired, ${count(repair.refused)} not`,
         ]
       : []),
     ...(waiting ? [`  waits      ${waiting}`] : []),

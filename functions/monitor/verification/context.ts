@@ -6,12 +6,15 @@ import {
   destinationOf,
   directions,
   type Pair,
+  type Side,
+  sourceOf,
   type Task,
   type TaskConfig,
   taskIdOf,
 } from '../../../shared/task/schema.ts';
 import { isDecidedTogether } from '../../../shared/task/together.ts';
 import type { Verification } from '../../../shared/verify/model.ts';
+import { policyWinner } from '../../../shared/verify/policy-winner.ts';
 import { chosenTwins, type TwinName, twinNames } from '../../../shared/verify/twin.ts';
 
 /** What a step of a verification must know of its pair. */
@@ -24,6 +27,8 @@ export type PairContext = {
   readonly together: boolean;
   /** False where a conflict over the table would stop a task. */
   readonly mayConflict: (twin: TwinName) => boolean;
+  /** The side that the table's conflict policy speaks for. */
+  readonly winner: (twin: Pick<TwinName, 'way' | 'names'>) => Side;
 };
 
 /** A run that can't go on: for now (`waiting`), or never (`over`). */
@@ -59,15 +64,18 @@ export async function readContext(
   const all = twinNames(known.forward, known.reverse);
   const deciding: Direction = destinationOf('forward') === pair.arbiter ? 'forward' : 'reverse';
   const other: Direction = deciding === 'forward' ? 'reverse' : 'forward';
+  const configs: { [D in Direction]?: TaskConfig } = {};
+  for (const direction of directions) if (known[direction]) configs[direction] = known[direction].config;
   return {
     pair,
     streaming,
     twins: chosenTwins(all, run.options.tables),
     together: streaming.length === 2 && isDecidedTogether(known[deciding]?.config, known[other]?.config),
+    winner: (twin) => policyWinner(pair, configs, twin),
     mayConflict: ({ names }) =>
       directions.every((direction) => {
         const config = known[direction]?.config;
-        return !config || policyOf(config, names.a).policy !== 'task-failed';
+        return !config || policyOf(config, names[sourceOf(direction)]).policy !== 'task-failed';
       }),
   };
 }

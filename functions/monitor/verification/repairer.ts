@@ -4,6 +4,7 @@ import { type Candidate, candidate, type Patience, patience } from '../../../sha
 import type { FoundKey, RepairOrder, Verification } from '../../../shared/verify/model.ts';
 import type { KeyPage, StoredRun, VerificationStore } from '../../../shared/verify/store.ts';
 import type { TwinTable } from '../../../shared/verify/tables.ts';
+import type { Winner } from '../../../shared/verify/winner.ts';
 import type { Bench } from './bench.ts';
 import { readPairs } from './reader.ts';
 import { type Repair, type RepairOptions, repairRows } from './repair-rows.ts';
@@ -18,7 +19,7 @@ const after: Patience = { ...patience, changes: 8 };
 const KEYS = 25;
 
 /** The winner of a table that the order names; undefined if it leaves the table out. */
-export function winnerOf(order: RepairOrder, { names }: Pick<TwinTable, 'names'>): Side | undefined {
+export function winnerOf(order: RepairOrder, { names }: Pick<TwinTable, 'names'>): Winner | undefined {
   if (!order.tables) return order.winner;
   const { schema, name } = names.a;
   const entry = order.tables.find((each) => matcherOf(each.schema)(schema) && matcherOf(each.table)(name));
@@ -115,7 +116,8 @@ export class Repairer {
     repair: Repairing,
   ): Promise<ReadonlyMap<FoundKey, State> | undefined> {
     const table = await this.#bench.table(pages[0]!.table);
-    const winner = winnerOf(repair.order, table);
+    const named = winnerOf(repair.order, table);
+    const winner = named === 'policy' ? this.#bench.context.winner(table) : named;
     const wanted = winner === undefined ? [] : keysToRepair(repair, table, pages);
     if (winner === undefined || wanted.length === 0) return new Map();
     if (table.way !== 'both' && winner !== sourceOf(table.way)) {

@@ -46,7 +46,7 @@ const plans: Readonly<Record<PlainAction, Plan>> = {
     danger: true,
     means: () => [
       'The task begins from the beginning: all rows are copied again.',
-      'Rows that are on the destination are kept. Rows that were changed on both sides meanwhile may stay different. Resume and retry lose nothing: prefer them where they are offered.',
+      'Rows that are on the destination are kept. Rows that were changed on both sides meanwhile then differ: when both tasks run, a verification says which. Resume and retry lose nothing: prefer them where they are offered.',
     ],
   },
   release: {

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { count } from '../../../../../shared/client/figures.ts';
 import type { VerificationView } from '../../../../../shared/client/verify-contract.ts';
 import type { Side } from '../../../../../shared/task/schema.ts';
+import { wordsOfWinner } from '../../../../../shared/verify/winner.ts';
 import { announce } from '../announce.ts';
 import { usePoll } from '../load.ts';
 import { Button } from '../parts/button.tsx';
@@ -102,7 +103,7 @@ function factsOf(run: VerificationView): (readonly [string, string])[] {
       ? ([
           [
             'Repaired',
-            `${count(repair.repaired)}, ${count(repair.refused)} refused, side ${repair.order.winner} wins`,
+            `${count(repair.repaired)}, ${count(repair.refused)} refused, ${wordsOfWinner(repair.order.winner)}`,
           ],
         ] as const)
       : []),
