@@ -15,11 +15,11 @@ import {
   type Task,
   taskIdOf,
 } from '../../shared/task/schema.ts';
-import { keyOfTable } from '../../shared/task/selection.ts';
 import { havePassed, readMarks } from '../../shared/verify/positions.ts';
 import { readTwins } from '../../shared/verify/start.ts';
 import type { TwinName } from '../../shared/verify/twin.ts';
 import { type ApiDeps, connectTimeoutOf } from './deps.ts';
+import { type Configs, schemaThere, sequenceTwins } from './sequence-twins.ts';
 
 /** So long both streams may take to bring over what was written before the call. */
 const PATIENCE_MS = 10_000;
@@ -40,7 +40,7 @@ export async function cutOver(
   { direction, dryRun, force }: CutoverBody,
   actor: string,
 ): Promise<CutoverReport> {
-  const { forward, reverse, all } = await readTwins(deps.repository, pair.id);
+  const { forward, reverse, all, configs } = await readTwins(deps.repository, pair.id);
   const tasks = { forward, reverse };
   const clients = await openBoth(deps, pair);
   try {
@@ -54,7 +54,7 @@ export async function cutOver(
           .join(' ')} With "force" the sequences are set all the same.`,
       });
     const twins = all.filter(({ way }) => way === 'both' || way === direction);
-    const sequences = await planMoves(clients, twins, sourceOf(direction));
+    const sequences = await planMoves(clients, twins, direction, configs);
     const sql = sequences.flatMap((each) => each.sql ?? []);
     if (!dryRun) {
       await run(clients[destinationOf(direction)], sql);
@@ -145,16 +145,28 @@ async function streamChecks(
 }
 
 /** How the sequences of the destination must move; those that only one side has are named by a note. */
-async function planMoves(clients: Clients, twins: readonly TwinName[], source: Side): Promise<Moved[]> {
-  const destination: Side = source === 'a' ? 'b' : 'a';
-  const stateOf = (side: Side): Promise<SequenceState[]> =>
+async function planMoves(
+  clients: Clients,
+  twins: readonly TwinName[],
+  direction: Direction,
+  configs: Configs,
+): Promise<Moved[]> {
+  const [source, destination] = [sourceOf(direction), destinationOf(direction)];
+  const schemasOf = (side: Side): string[] => [...new Set(twins.map(({ names }) => names[side].schema))];
+  // A schema's tables may all have gone to others: its sequences are in the one that it is called there.
+  const named = schemaThere(configs, direction);
+  const mapped = schemasOf(source).map((schema) => named(schema, schemasOf(destination)));
+  const stateOf = (side: Side, schemas: readonly string[]): Promise<SequenceState[]> =>
     readSequences(
       clients[side],
       twins.map(({ names }) => names[side]),
-      [...new Set(twins.map(({ names }) => names[side].schema))],
+      schemas,
     );
-  const [here, there] = await Promise.all([stateOf(source), stateOf(destination)]);
-  const twinOf = twinFinder(twins, source, there);
+  const [here, there] = await Promise.all([
+    stateOf(source, schemasOf(source)),
+    stateOf(destination, [...new Set([...schemasOf(destination), ...mapped])]),
+  ]);
+  const twinOf = sequenceTwins(twins, direction, there, configs);
   const moves: Moved[] = [];
   for (const from of here) {
     const to = twinOf(from);
@@ -170,37 +182,6 @@ async function planMoves(clients: Clients, twins: readonly TwinName[], source: S
     moves.push({ ...move, source: last, ...(note ? { note } : {}) });
   }
   return moves;
-}
-
-/** The destination's sequence for one of the source: the one that fills the same column, whatever its name; else by name. */
-function twinFinder(
-  twins: readonly TwinName[],
-  source: Side,
-  there: readonly SequenceState[],
-): (from: SequenceState) => SequenceState | undefined {
-  const destination: Side = source === 'a' ? 'b' : 'a';
-  const bySource = new Map(twins.map((twin) => [keyOfTable(twin.names[source]), twin]));
-  const byName = new Map(there.map((each) => [keyOfTable(each), each]));
-  const filling = new Map<string, Map<string, SequenceState>>();
-  for (const each of there)
-    for (const filled of each.columns) {
-      const columns = filling.get(keyOfTable(filled)) ?? new Map<string, SequenceState>();
-      filling.set(keyOfTable(filled), columns.set(filled.column, each));
-    }
-  return (from) => {
-    for (const filled of from.columns) {
-      const twin = bySource.get(keyOfTable(filled));
-      const columns = twin && filling.get(keyOfTable(twin.names[destination]));
-      if (!columns) continue;
-      const [here, others] = [[filled.column], [...columns.keys()]];
-      const pairs = source === 'a' ? twin.pairUp(here, others) : twin.pairUp(others, here);
-      for (const [ofA, ofB] of pairs) {
-        const found = columns.get(source === 'a' ? ofB : ofA);
-        if (found) return found;
-      }
-    }
-    return byName.get(keyOfTable(from));
-  };
 }
 
 /** The furthest values of its columns on both sides; what can't be read in time is said. */

@@ -111,7 +111,7 @@ test('a repair is for admins; on a pair of one way only the source can win; old 
   }
   const { verifications } = (await api.call('GET', `${pair}/verifications`)).body;
   expect(verifications.length).toBe(10);
-  expect(verifications[0].id).toMatch(/^20260301t101100z/);
+  expect(verifications[0].id).toMatch(/^20260301t101100000z/);
   const path = `${pair}/verifications/${verifications[0].id}/repair`;
   expect((await api.call('POST', path, { as: 'operator', body: { winner: 'a' } })).status).toBe(403);
   expect(await api.call('POST', path, { body: { winner: 'b' } })).toMatchObject({

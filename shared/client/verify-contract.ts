@@ -33,6 +33,7 @@ export const verificationView = z
       tables: true,
       tablesDone: true,
       tablesFailed: true,
+      tablesSkipped: true,
     }).shape,
     counts: verifyCounts.describe('of all tables so far'),
     equal: z

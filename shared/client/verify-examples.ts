@@ -6,10 +6,23 @@ const counts = {
   ...{ missingOnA: 0, missingOnB: 1, different: 1, extra: 0, rechecked: 12, unsettled: 0 },
 };
 const item = { schema: 'public', name: 'item' };
+const none = {
+  ...{ rowsOnA: 0, rowsOnB: 0, buckets: 0, bucketsDiffering: 0 },
+  ...{ missingOnA: 0, missingOnB: 0, different: 0, extra: 0, rechecked: 0, unsettled: 0 },
+};
+const part = { schema: 'public', name: 'visit' };
 const verification = {
-  ...{ id: '20260301t100000z5f0c1a', pairId: 'k3v9x0qa7m', status: 'finished', by: 'alice' },
+  ...{ id: '20260301t100000000z5f0c1a', pairId: 'k3v9x0qa7m', status: 'finished', by: 'alice' },
   options: { mode: 'full', samplePercent: 1, rowsPerSecond: 100_000, maxKeys: 1_000 },
-  ...{ startedAt: at, updatedAt: at, finishedAt: at, tables: 1, tablesDone: 1, tablesFailed: 0 },
+  ...{
+    startedAt: at,
+    updatedAt: at,
+    finishedAt: at,
+    tables: 1,
+    tablesDone: 1,
+    tablesFailed: 0,
+    tablesSkipped: 1,
+  },
   ...{ counts, equal: false },
 };
 
@@ -17,7 +30,14 @@ export const verifyExamples = {
   verification,
   verificationList: { verifications: [verification] },
   tableReports: {
-    tables: [{ number: 0, a: item, b: item, way: 'both', counts, seconds: 14.2, keysKept: 2, notes: [] }],
+    tables: [
+      { number: 0, a: item, b: item, way: 'both', counts, seconds: 14.2, keysKept: 2, notes: [] },
+      {
+        ...{ number: 1, a: part, b: part, way: 'forward', counts: none, seconds: 0, keysKept: 0, notes: [] },
+        skipped:
+          'Not compared, for its rows may rightly differ: the forward task leaves rows out by a filter.',
+      },
+    ],
   },
   differenceList: {
     differences: [

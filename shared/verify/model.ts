@@ -78,6 +78,7 @@ export const tableReport = z.strictObject({
   keysKept: z.number().int(),
   notes: z.array(z.string()),
   error: failure.optional().describe('why it could not be compared'),
+  skipped: z.string().optional().describe('why it is not compared: its rows may rightly differ'),
 });
 export type TableReport = z.infer<typeof tableReport>;
 
@@ -159,6 +160,11 @@ export const verification = z.strictObject({
   tables: z.number().int().describe('tables of the tasks that are compared'),
   tablesDone: z.number().int(),
   tablesFailed: z.number().int().describe('tables that could not be compared'),
+  tablesSkipped: z
+    .number()
+    .int()
+    .default(0)
+    .describe('tables that are not compared, for they have a filter or steps; the reports say why'),
   counts: verifyCounts.describe('sums over the tables that are done'),
   /** Runs of the tasks: positions and table lists of others do not compare. */
   generations: z.strictObject({ forward: z.number().int(), reverse: z.number().int() }),

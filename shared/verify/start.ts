@@ -1,10 +1,10 @@
 import { PgtwinError } from '../errors/pgtwin-error.ts';
 import { readPrepared } from '../task/prepared.ts';
 import type { Repository } from '../task/repository.ts';
-import { directions, type Task, taskIdOf } from '../task/schema.ts';
+import { type Direction, directions, type Task, type TaskConfig, taskIdOf } from '../task/schema.ts';
 import { freshProgress, noCounts, type Verification, type VerifyOptions } from './model.ts';
 import { newRunId, type StoredRun, VerificationStore } from './store.ts';
-import { chosenTwins, type TwinName, twinNames } from './twin.ts';
+import { chosenTwins, type SkippedTwin, skippedTwins, type TwinName, twinNames } from './twin.ts';
 import { wordsOfWinner } from './winner.ts';
 
 /** Runs of a pair that are kept. */
@@ -16,6 +16,9 @@ type Started = {
   /** Those whose rows should be alike, and all. */
   readonly twins: readonly TwinName[];
   readonly all: readonly TwinName[];
+  readonly skipped: readonly SkippedTwin[];
+  /** Of the tasks that have tables. */
+  readonly configs: Readonly<Partial<Record<Direction, TaskConfig>>>;
 };
 
 /** Both tasks and the tables that they have, as prepared. */
@@ -33,7 +36,11 @@ export async function readTwins(repository: Repository, pairId: string): Promise
   };
   const [there, back] = await Promise.all([tablesOf(forward!), tablesOf(reverse!)]);
   const [twins, all] = [twinNames(there, back), twinNames(there, back, { partial: true })];
-  return { forward: forward!, reverse: reverse!, twins, all };
+  const configs = {
+    ...(there ? { forward: there.config } : {}),
+    ...(back ? { reverse: back.config } : {}),
+  };
+  return { forward: forward!, reverse: reverse!, twins, all, skipped: skippedTwins(there, back), configs };
 }
 
 /** Stores a new run, for the monitor to work on. Throws `action-not-allowed` while the tasks do not run. */
@@ -44,7 +51,7 @@ export async function startRun(
   actor: string,
   because = '',
 ): Promise<StoredRun> {
-  const { forward, reverse, twins } = await readTwins(repository, pairId);
+  const { forward, reverse, twins, skipped: all } = await readTwins(repository, pairId);
   for (const task of [forward, reverse])
     if (task.generation > 0 && task.state !== 'Running' && task.state !== 'Finished')
       throw new PgtwinError('action-not-allowed', {
@@ -52,11 +59,14 @@ export async function startRun(
       });
   if (forward.generation === 0)
     throw new PgtwinError('action-not-allowed', { detail: 'The forward task has not been started yet.' });
-  const chosen = chosenTwins(twins, options.tables);
+  const [chosen, skipped] = [chosenTwins(twins, options.tables), chosenTwins(all, options.tables)];
   if (chosen.length === 0)
     throw new PgtwinError('invalid-request', {
       field: 'tables',
-      detail: 'tables: no table of the tasks has such a name.',
+      detail:
+        skipped.length > 0
+          ? `tables: nothing can be compared. ${skipped[0]!.names.a.schema}.${skipped[0]!.names.a.name}: ${skipped[0]!.reason}`
+          : 'tables: no table of the tasks has such a name.',
     });
   const at = now().toISOString();
   const run: Verification = {
@@ -68,15 +78,20 @@ export async function startRun(
       tables: chosen.length,
       tablesDone: 0,
       tablesFailed: 0,
+      tablesSkipped: skipped.length,
     },
     counts: noCounts,
     generations: { forward: forward.generation, reverse: reverse.generation },
     progress: freshProgress(0),
   };
   const store = new VerificationStore(repository.table);
-  await store.start(run);
+  const reports = skipped.map(({ names, way, reason }, n) => ({
+    ...{ number: chosen.length + n, a: names.a, b: names.b, way, counts: noCounts, seconds: 0, keysKept: 0 },
+    ...{ notes: [], skipped: reason },
+  }));
+  await store.start(run, reports);
   await store.forgetOld(pairId, KEPT);
-  const what = `verification ${run.id} (${options.mode}) was asked for${because}, ${run.tables} tables`;
+  const what = `verification ${run.id} (${options.mode}) was asked for${because}, ${run.tables} tables${skipped.length > 0 ? ` (${skipped.length} with a filter or steps are not compared)` : ''}`;
   const cause = what + (options.repair ? `, ${wordsOfWinner(options.repair)}` : '');
   await noteRun(repository, run, cause, actor);
   return store.get(pairId, run.id);

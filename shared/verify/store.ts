@@ -26,10 +26,10 @@ const keysPrefix = (run: string): string => `verified#${run}#keys#`;
 
 /** Ids sort by time. */
 export const newRunId = (now: Date): string =>
-  `${now
-    .toISOString()
-    .replace(/[-:]|\.\d+/g, '')
-    .toLowerCase()}${randomBytes(3).toString('hex')}`;
+  `${now.toISOString().replace(/[-:.]/g, '').toLowerCase()}${randomBytes(3).toString('hex')}`;
+
+/** Reports that are written at once. */
+const TOGETHER = 20;
 
 /** Keys that a page holds: of any length, an item of them is below DynamoDB's 400 KB. */
 export const PAGE_KEYS = 50;
@@ -48,14 +48,17 @@ export class VerificationStore {
     this.#table = table;
   }
 
-  /** Stores a new run; throws `action-not-allowed` if one of the pair is under work. */
-  async start(run: Verification): Promise<void> {
+  /** Stores a new run, with what is known of its tables already; throws `action-not-allowed` if one of the pair is under work. */
+  async start(run: Verification, reports: readonly TableReport[] = []): Promise<void> {
     const item = { pk: homeOf(run.pairId), sk: headKey(run.id), version: 1, body: run };
     await this.#table.put(item, 'absent');
     try {
+      // Before the claim: from then on the monitor may end it.
+      for (let from = 0; from < reports.length; from += TOGETHER)
+        await Promise.all(reports.slice(from, from + TOGETHER).map((report) => this.saveReport(run, report)));
       await this.#claim(run);
     } catch (error) {
-      await this.#table.remove(item.pk, item.sk).catch(() => {});
+      await this.#forget(run.pairId, run.id).catch(() => {});
       throw error;
     }
   }
@@ -184,15 +187,17 @@ export class VerificationStore {
   /** Forgets all but the newest runs. */
   async forgetOld(pairId: string, keep: number): Promise<void> {
     const { runs } = await this.list(pairId, { limit: 100 });
-    for (const { id } of runs.slice(keep)) {
-      for (const prefix of [tablePrefix(id), keysPrefix(id)])
-        for (;;) {
-          const { items } = await this.#table.query(homeOf(pairId), { prefix, limit: 100 });
-          for (const { pk, sk } of items) await this.#table.remove(pk, sk);
-          if (items.length < 100) break;
-        }
-      await this.#table.remove(homeOf(pairId), headKey(id));
-    }
+    for (const { id } of runs.slice(keep)) await this.#forget(pairId, id);
+  }
+
+  async #forget(pairId: string, id: string): Promise<void> {
+    for (const prefix of [tablePrefix(id), keysPrefix(id)])
+      for (;;) {
+        const { items } = await this.#table.query(homeOf(pairId), { prefix, limit: 100 });
+        for (const { pk, sk } of items) await this.#table.remove(pk, sk);
+        if (items.length < 100) break;
+      }
+    await this.#table.remove(homeOf(pairId), headKey(id));
   }
 }
 

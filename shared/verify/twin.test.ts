@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { taskConfig } from '../task/schema.ts';
-import { chosenTwins, twinNames } from './twin.ts';
+import { chosenTwins, skippedTwins, twinNames } from './twin.ts';
 
 const config = taskConfig.parse({ objects: { include: [{ schema: '*' }] } });
 const table = (name: string, key = ['id']) => ({ schema: 's', name, key });
@@ -21,4 +21,20 @@ test('tables of both tasks are kept alike; the others go one way', () => {
     'other_key',
   ]);
   expect(chosenTwins(twins, undefined)).toEqual(twins);
+});
+
+test('tables with a filter or steps are skipped, and it is said whose', () => {
+  const of = (objects: object) => taskConfig.parse({ objects: { include: [{ schema: '*' }], ...objects } });
+  const filters = [{ schema: 's', table: 'a', where: 'true' }];
+  const etl = [{ schema: 's', table: 'b', steps: [{ step: 'drop', column: 'x' }] }];
+  const list = ['a', 'b', 'c'].map((name) => table(name));
+  const skipped = skippedTwins({ config: of({ filters }), list }, { config: of({ filters, etl }), list });
+  expect(skipped.map(({ names, reason }) => [names.a.name, reason])).toEqual([
+    ['a', expect.stringMatching(/the forward task .* by a filter and the reverse task .* by a filter\.$/)],
+  ]);
+  const oneWay = skippedTwins(undefined, { config: of({ filters, etl }), list });
+  expect(oneWay.map(({ names, way }) => [names.b.name, way])).toEqual([
+    ['a', 'reverse'],
+    ['b', 'reverse'],
+  ]);
 });

@@ -1,7 +1,7 @@
 import { mappingOf } from '../task/mapping.ts';
-import type { PreparedTable, Side, TableName, TaskConfig } from '../task/schema.ts';
+import type { Direction, PreparedTable, Side, TableName, TaskConfig } from '../task/schema.ts';
 import { keyOfTable, selectTables } from '../task/selection.ts';
-import { isPartial, operationsOf } from '../task/table-rules.ts';
+import { filterOf, isPartial, operationsOf, stepsOf } from '../task/table-rules.ts';
 import type { Way } from './compare.ts';
 
 /** A task as far as its tables are concerned. */
@@ -31,7 +31,6 @@ export function twinNames(
   const comparable = (tables: TaskTables | undefined): PreparedTable[] =>
     tables ? tables.list.filter((table) => partial || !isPartial(tables.config.objects, table)) : [];
   const twins = new Map<string, TwinName>();
-  const idOf = ({ names }: Pick<TwinName, 'names'>) => `${keyOfTable(names.a)}\0\0${keyOfTable(names.b)}`;
   for (const table of comparable(forward)) {
     const { there, column } = namesThere(forward!.config, table);
     const pairUp: TwinName['pairUp'] = (ofA, ofB) => pairs(chosen(table, ofA), ofB, column);
@@ -66,6 +65,37 @@ export function twinNames(
   return ordered.sort(([one], [other]) => (one < other ? -1 : 1)).map(([, twin]) => twin);
 }
 
+/** A table that is not compared, and why. */
+export type SkippedTwin = Pick<TwinName, 'names' | 'way'> & { readonly reason: string };
+
+/** The tables whose rows may rightly differ on the two sides, whichever way they go. */
+export function skippedTwins(
+  forward: TaskTables | undefined,
+  reverse: TaskTables | undefined,
+): SkippedTwin[] {
+  const compared = new Set(twinNames(forward, reverse).map(idOf));
+  return twinNames(forward, reverse, { partial: true })
+    .filter((twin) => !compared.has(idOf(twin)))
+    .map(({ names, way }) => {
+      const why = [...reasonOf('forward', forward, names.a), ...reasonOf('reverse', reverse, names.b)].join(
+        ' and ',
+      );
+      return { names, way, reason: `Not compared, for its rows may rightly differ: ${why}.` };
+    });
+}
+
+function reasonOf(direction: Direction, tables: TaskTables | undefined, source: TableName): string[] {
+  if (!tables?.list.some((each) => keyOfTable(each) === keyOfTable(source))) return [];
+  const { objects } = tables.config;
+  const does = [
+    ...(filterOf(objects, source) === undefined ? [] : ['leaves rows out by a filter']),
+    ...(stepsOf(objects, source).length === 0 ? [] : ['changes rows by ETL steps']),
+  ];
+  return does.length === 0 ? [] : [`the ${direction} task ${does.join(' and ')}`];
+}
+
+const idOf = ({ names }: Pick<TwinName, 'names'>) => `${keyOfTable(names.a)}\0\0${keyOfTable(names.b)}`;
+
 const isWhole = ({ config }: TaskTables, table: TableName): boolean =>
   Object.values(operationsOf(config, table)).every(Boolean);
 
@@ -85,10 +115,10 @@ function pairs(from: readonly string[], to: readonly string[], named: (name: str
 }
 
 /** Those of the tables that are named; all if none are. */
-export function chosenTwins(
-  all: readonly TwinName[],
+export function chosenTwins<Twin extends Pick<TwinName, 'names'>>(
+  all: readonly Twin[],
   tables: readonly { schema: string; table: string }[] | undefined,
-): TwinName[] {
+): Twin[] {
   if (!tables) return [...all];
   const selection = { include: [...tables], exclude: [] };
   const names = selectTables(

@@ -386,6 +386,63 @@ test('cut-over moves sequences past what is taken, keeps odd and even, never bac
   await twin.reach('reverse', 'Running');
 });
 
+test('cut-over finds sequences that fill no column in schemas with other names, both ways', async () => {
+  const objects = (from: string, to: string) => ({
+    objects: {
+      include: [{ schema: from, table: '*' }],
+      mapping: { names: [{ schema: from, to }] },
+    },
+  });
+  await using twin = await openTwin(on, {
+    schema: /* sql */ `create schema shop; create table shop.item (id int primary key);
+      create sequence shop.free start 100; select nextval('shop.free'), nextval('shop.free'), nextval('shop.free');
+      create sequence shop.only_here`,
+    // One of the same name where it is called on the source: not this one.
+    there:
+      'create schema store; create sequence store.free start 100; create schema shop; create sequence shop.free',
+    forward: objects('shop', 'store'),
+    reverse: objects('store', 'shop'),
+  });
+  const path = `/v1/pairs/${twin.pair}/cutover`;
+  const done = await on.call<CutoverReport>('POST', path, { direction: 'forward' });
+  expect(done.sequences).toMatchObject([
+    { schema: 'store', name: 'free', source: '102', old: '100', new: '103' },
+    { name: 'only_here', note: expect.stringMatching(/no such sequence/) },
+  ]);
+  expect(await twin.b.rows(`select last_value::int as n from shop.free`)).toEqual([{ n: 1 }]);
+  await twin.b.query(`select nextval('store.free'), nextval('store.free')`);
+  const back = await on.call<CutoverReport>('POST', path, { direction: 'reverse' });
+  expect(back.sequences).toMatchObject([{ schema: 'shop', name: 'free', old: '103', new: '105' }]);
+});
+
+test('tables with a filter or steps are reported as skipped, with the reason', async () => {
+  await using twin = await openTwin(on, {
+    schema: /* sql */ `create table whole (id int primary key); create table part (id int primary key, n int);
+      insert into whole values (1); insert into part values (1, 1), (2, 2)`,
+    oneWay: true,
+    forward: {
+      objects: {
+        include: [{ schema: 'public', table: '*' }],
+        filters: [{ schema: 'public', table: 'part', where: 'n > 1' }],
+      },
+    },
+  });
+  const run = await verify(twin);
+  expect(run).toMatchObject({ status: 'finished', equal: true, tables: 1, tablesSkipped: 1 });
+  const { tables } = await on.call<TableReportPage>('GET', `${runsOf(twin)}/${run.id}/tables`);
+  expect(tables.map(({ a, skipped }) => [a.name, skipped])).toEqual([
+    ['whole', undefined],
+    ['part', expect.stringMatching(/forward task leaves rows out by a filter/)],
+  ]);
+  expect((await pgtwin(`verify status ${twin.pair}`)).out).toMatch(
+    /1 of 1, 1 with a filter or steps skipped/,
+  );
+  expect((await pgtwin(`verify report ${twin.pair}`)).out).toMatch(/^public\.part .* skipped: Not compared/m);
+  await expect(
+    on.call('POST', runsOf(twin), { tables: [{ schema: 'public', table: 'part' }] }),
+  ).rejects.toThrow(/422.*nothing can be compared.*by a filter/);
+});
+
 test('a restart with repair: rows that were changed on both sides meanwhile end identical', async () => {
   await using twin = await openTwin(on, { schema, forward: { conflictPolicy: 'ignore' } });
   const both = ['forward', 'reverse'] as const;

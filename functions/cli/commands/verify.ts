@@ -109,12 +109,12 @@ export const verifyReport = defineCommand({
       'TIME',
       'NOTE',
     ];
-    const rows = tables.map(({ a, counts, seconds, error, notes }) => [
+    const rows = tables.map(({ a, counts, seconds, error, notes, skipped }) => [
       `${a.schema}.${a.name}`,
       ...[counts.rowsOnA, counts.rowsOnB, counts.missingOnB, counts.missingOnA].map(count),
       ...[counts.different, counts.extra, counts.rechecked].map(count),
       duration(seconds),
-      error ? `${error.code}: ${error.detail}` : notes.join(' '),
+      error ? `${error.code}: ${error.detail}` : skipped ? `skipped: ${skipped}` : notes.join(' '),
     ]);
     for (const line of tableLines(head, rows)) say(line);
     if (differences.length > 0) {
@@ -234,7 +234,7 @@ function linesOf(run: VerificationView): string[] {
   const verdict = run.equal ? ': all equal' : run.equal === false ? ': not equal' : '';
   return [
     `Verification ${run.id} ${run.status}${verdict}`,
-    `  tables     ${run.tablesDone} of ${run.tables}${run.tablesFailed > 0 ? `, ${run.tablesFailed} could not be compared` : ''}`,
+    `  tables     ${run.tablesDone} of ${run.tables}${run.tablesFailed > 0 ? `, ${run.tablesFailed} could not be compared` : ''}${run.tablesSkipped > 0 ? `, ${run.tablesSkipped} with a filter or steps skipped` : ''}`,
     `  rows       ${count(counts.rowsOnA)} on a, ${count(counts.rowsOnB)} on b`,
     `  differing  ${count(differing)} (only on a ${count(counts.missingOnB)}, only on b ${count(counts.missingOnA)}, different ${count(counts.different)}, extra ${count(counts.extra)})`,
     `  in flight  ${count(counts.rechecked)} were equal when looked at again, ${count(counts.unsettled)} not settled`,

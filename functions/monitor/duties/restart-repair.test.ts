@@ -27,10 +27,12 @@ async function paused() {
     await savePrepared(table, task, facts, [{ schema: 'public', name: 'item', key: ['id'] }]);
   }
   const store = new VerificationStore(table);
+  // Runs sort by time.
+  let rounds = 0;
   const round = async () => {
     const watched = await readWatched(repository);
     const log = openLog({ levels: 'error', write: () => {} });
-    await restarts.run({ repository, watched, log, now: new Date() } as never);
+    await restarts.run({ repository, watched, log, now: new Date(Date.now() + 1000 * ++rounds) } as never);
     return (await store.list(pair, { limit: 10 })).runs;
   };
   const restart = async (direction: string, body: object) => {

@@ -95,7 +95,7 @@ export function TableReports(props: Props): JSX.Element | null {
             </tr>
           </thead>
           <tbody>
-            {value.tables.map(({ number, a, way, counts, notes, error: failed }) => (
+            {value.tables.map(({ number, a, way, counts, notes, skipped, error: failed }) => (
               <tr key={number}>
                 <th scope="row">
                   {a.schema}.{a.name}
@@ -109,6 +109,11 @@ export function TableReports(props: Props): JSX.Element | null {
                   {failed && (
                     <>
                       <Badge tone="bad">Failed</Badge> {failed.detail}
+                    </>
+                  )}
+                  {skipped && (
+                    <>
+                      <Badge tone="neutral">Skipped</Badge> {skipped}
                     </>
                   )}
                   {notes.join(' ')}

@@ -13,7 +13,7 @@ import { Failure, Loading, Notice } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { href } from '../route.ts';
 import { api } from '../session.ts';
-import { timeOf } from '../words.ts';
+import { counted, timeOf } from '../words.ts';
 import { Differences, TableReports } from './report.tsx';
 import { differencesIn, isAtWork, RunState } from './run-state.tsx';
 
@@ -68,7 +68,11 @@ function Outcome({ run }: { run: VerificationView }): JSX.Element | null {
   if (equal === true)
     return (
       <Notice tone="good" title="Both sides are equal">
-        <p>All that was compared is the same on both.</p>
+        <p>
+          All that was compared is the same on both.
+          {run.tablesSkipped > 0 &&
+            ` Not compared: ${counted(run.tablesSkipped, 'table')} with a filter or steps, listed below.`}
+        </p>
       </Notice>
     );
   if (equal === false)
@@ -90,9 +94,12 @@ function Outcome({ run }: { run: VerificationView }): JSX.Element | null {
 }
 
 function factsOf(run: VerificationView): (readonly [string, string])[] {
-  const { counts, tables, tablesDone, tablesFailed, by, finishedAt, repair } = run;
+  const { counts, tables, tablesDone, tablesFailed, tablesSkipped, by, finishedAt, repair } = run;
   return [
-    ['Tables', `${tablesDone} of ${tables}${tablesFailed > 0 ? `, ${tablesFailed} failed` : ''}`],
+    [
+      'Tables',
+      `${tablesDone} of ${tables}${tablesFailed > 0 ? `, ${tablesFailed} failed` : ''}${tablesSkipped > 0 ? `, ${tablesSkipped} skipped` : ''}`,
+    ],
     ['Rows read', `${count(counts.rowsOnA)} on a, ${count(counts.rowsOnB)} on b`],
     ['Different', count(counts.different)],
     ['Missing', `${count(counts.missingOnA)} on a, ${count(counts.missingOnB)} on b`],
