@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { rewriteCopyText } from '../../shared/copy/copy-text.ts';
-import { claimChunk, noteRows } from '../../shared/copy/ledger.ts';
+import { claimChunk, noteLanePaid, noteRows, readLaneIdle } from '../../shared/copy/ledger.ts';
 import {
   type CopyItem,
   type CopyMessage,
@@ -48,8 +48,9 @@ export async function copyChunk(
   };
   await destination.query('begin');
   // The chunk's row comes before the origin is set, so that the other capture sees it.
-  // The lane is this chunk's: its time begins.
-  const begin = () => pace.begin();
+  const inLane = { task, generation, lane };
+  // The lane is this chunk's: its time begins. Between two chunks, often of two workers, nothing of it is lost.
+  const begin = async () => pace.begin(pace.isLimited ? await readLaneIdle(destination, inLane) : undefined);
   if (!(await claimChunk(destination, { ...chunk, attempt, lane }, begin))) {
     await destination.query('rollback');
     return false;
@@ -66,6 +67,8 @@ export async function copyChunk(
   // Before the commit, which lets the lane's next chunk begin, perhaps elsewhere: it shall not owe what this one took.
   await pace.settle(signal);
   signal.throwIfAborted();
+  const unused = pace.isLimited ? pace.unusedMs : undefined;
+  if (unused !== undefined) await noteLanePaid(destination, inLane, unused);
   await destination.query('commit');
   await source.query('rollback');
   return true;

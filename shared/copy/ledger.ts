@@ -6,10 +6,12 @@ import { CHUNKS_PER_ATTEMPT } from './work.ts';
 /**
  * What has been copied stands in `pgtwin.copy_chunk` of the destination, because only there it commits with the rows:
  * a chunk is done exactly if its row is there. Chunk numbers from 0 on are chunks; besides, a table has a row FINISHED
- * once all its chunks are done and its primary key is built, and relation '' has a row for each attempt.
+ * once all its chunks are done and its primary key is built, and relation '' has a row for each attempt, and below
+ * LANES one for each lane that has a limit.
  */
 const FINISHED = -1;
 const ATTEMPTS = '';
+const LANES = -10;
 
 export type LedgerKey = { readonly task: string; readonly generation: number };
 
@@ -68,15 +70,45 @@ const claimSql = /* sql */ `
 export async function claimChunk(
   client: Queryable,
   chunk: LedgerKey & { relation: string; chunk: number; attempt: number; lane: number },
-  /** Called when the lane is this chunk's. */
-  onLane: () => void = () => {},
+  /** Called when the lane is this chunk's; what it does in the transaction must not write. */
+  onLane: () => void | Promise<void> = () => {},
 ): Promise<boolean> {
   const { task, generation, relation } = chunk;
   await client.query(/* sql */ `select pg_advisory_xact_lock(${lane})`, [task, chunk.lane]);
-  onLane();
+  await onLane();
   await client.query(/* sql */ `select pg_advisory_xact_lock_shared(${fence})`, [task]);
   const done = await client.query(claimSql, [task, generation, relation, chunk.chunk, chunk.attempt]);
   return done.rowCount === 1;
+}
+
+/**
+ * Milliseconds since the lane was paid for, by whichever worker; undefined if nothing is known of it. To be asked by the
+ * lane's holder only. All by the destination's clock: those of the workers may differ.
+ */
+export async function readLaneIdle(
+  client: Queryable,
+  key: LedgerKey & { lane: number },
+): Promise<number | undefined> {
+  const { rows } = await client.query<{ idle: number }>(
+    /* sql */ `select (extract(epoch from clock_timestamp() - at) * 1000)::float8 as idle from pgtwin.copy_chunk
+                where task = $1 and generation = $2 and relation = '${ATTEMPTS}' and chunk = $3`,
+    [key.task, key.generation, LANES - key.lane],
+  );
+  return rows[0]?.idle;
+}
+
+/** The lane was paid for so many milliseconds ago: in the transaction of the chunk, with which it commits or not. */
+export async function noteLanePaid(
+  client: Queryable,
+  key: LedgerKey & { lane: number },
+  agoMs: number,
+): Promise<void> {
+  await client.query(
+    /* sql */ `insert into pgtwin.copy_chunk (task, generation, relation, chunk, at)
+                values ($1, $2, '${ATTEMPTS}', $3, clock_timestamp() - make_interval(secs => $4::float8 / 1000))
+                on conflict (task, generation, relation, chunk) do update set at = excluded.at`,
+    [key.task, key.generation, LANES - key.lane, agoMs],
+  );
 }
 
 /** Last in a chunk's transaction. */

@@ -43,6 +43,26 @@ describe('a pace', () => {
     expect(clock.now() - start).toBe(2000);
   });
 
+  test('what was unused before it began is made up for, so workers that take turns keep the rate', async () => {
+    const clock = openClock();
+    const workers = [new Pace({ rows: 1000 }, clock, 1000), new Pace({ rows: 1000 }, clock, 1000)];
+    const start = clock.now();
+    let unused = 0;
+    for (let n = 0; n < 50; n++) {
+      const pace = workers[n % 2]!;
+      pace.begin(unused);
+      pace.spend({ rows: 500 });
+      await pace.settle();
+      // The hand-over to the other worker.
+      const paid = clock.now() - pace.unusedMs!;
+      clock.pass(80);
+      unused = clock.now() - paid;
+    }
+    const rate = (50 * 500 * 1000) / (clock.now() - start);
+    expect(rate).toBeGreaterThan(990);
+    expect(rate).toBeLessThanOrEqual(1000);
+  });
+
   test('a pause is not saved up for a flood', async () => {
     const clock = openClock();
     const pace = new Pace({ rows: 100 }, clock);

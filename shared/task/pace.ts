@@ -30,11 +30,21 @@ export class Pace<Unit extends string> {
     this.#burstMs = burstMs;
   }
 
-  /** From here on time counts for what comes: what passes before the first piece is not lost. */
-  begin(): void {
-    const now = this.#clock.now();
+  /**
+   * From here on time counts for what comes: what passes before the first piece is not lost. Nor are `unusedMs` before,
+   * in which nobody else had what this may take.
+   */
+  begin(unusedMs = 0): void {
+    const from = this.#clock.now() - Math.min(Math.max(unusedMs, 0), this.#burstMs);
     for (const unit of Object.keys(this.#rates) as Unit[])
-      this.#paidAt.set(unit, Math.max(this.#paidAt.get(unit) ?? now, now));
+      this.#paidAt.set(unit, Math.max(this.#paidAt.get(unit) ?? from, from));
+  }
+
+  /** Milliseconds since all that went was paid for; undefined where nothing went, or is still owed. */
+  get unusedMs(): number | undefined {
+    const paid = Math.max(...this.#paidAt.values());
+    const unused = this.#clock.now() - paid;
+    return Number.isFinite(unused) && unused >= 0 ? unused : undefined;
   }
 
   get rates(): Rates<Unit> {
