@@ -40,6 +40,14 @@ describe('who may do what', () => {
     expect(await status('operator', 'POST', 'pairs', {})).toBe(403);
   });
 
+  test.each(['viewer', 'operator', 'admin'] as const)('a %s is told its name and role', async (as) => {
+    const { call } = openTestApi();
+    const { status, body } = await call('GET', 'whoami', { as });
+    expect(status).toBe(200);
+    expect(body).toEqual({ name: expect.stringMatching(/./), role: as });
+    expect((await call('GET', 'whoami', { as: 'nobody' })).status).toBe(401);
+  });
+
   test('tokens are read from name:role:token, and an entry that is wrong is named by its place only', () => {
     expect(parseTokens('ci:operator:abc:def:0123456789,me:admin:0123456789abcdef')).toMatchObject([
       { name: 'ci', role: 'operator' },

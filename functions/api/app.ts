@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
-import { health } from '../../shared/client/contract.ts';
+import { health, whoami } from '../../shared/client/contract.ts';
 import { examples } from '../../shared/client/examples.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { audit } from './audit.ts';
@@ -15,7 +15,7 @@ import { addPairRoutes } from './routes/pairs.ts';
 import { addPrecheckRoutes } from './routes/precheck.ts';
 import { addPreviewRoutes } from './routes/preview.ts';
 import { addRecordRoutes } from './routes/records.ts';
-import { bearer, json, problems } from './routes/route.ts';
+import { bearer, json, needs, problems } from './routes/route.ts';
 import { addTableRoutes } from './routes/tables.ts';
 import { addTaskRoutes } from './routes/tasks.ts';
 import { addVerificationRoutes } from './routes/verifications.ts';
@@ -29,6 +29,15 @@ const healthz = createRoute({
   operationId: 'getHealth',
   summary: 'Whether the service answers; needs no token',
   responses: { 200: json(health, 'It does', examples.health), ...problems },
+});
+
+const who = createRoute({
+  method: 'get',
+  path: '/v1/whoami',
+  operationId: 'whoAmI',
+  summary: 'The name and the role of the caller',
+  ...needs('viewer'),
+  responses: { 200: json(whoami, 'Who it is', examples.whoami), ...problems },
 });
 
 const metrics = createRoute({
@@ -107,6 +116,7 @@ export function createApp(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   );
   app.use('/v1/*', audit(deps, operations));
   app.use('/v1/*', idempotency(deps));
+  app.openapi(who, (c) => c.json({ name: c.get('actor'), role: c.get('role') }, 200));
   addPairRoutes(app, deps);
   addTaskRoutes(app, deps);
   addPrecheckRoutes(app, deps);

@@ -31,6 +31,7 @@ import type {
   resolveBody,
   restartBody,
   TaskDetail,
+  whoami,
 } from './contract.ts';
 import type { PrecheckReport } from './precheck-report.ts';
 import { type VerifyClient, verifyClient } from './verify-client.ts';
@@ -102,6 +103,8 @@ export type ApiClient = VerifyClient & {
   /** The exact request that an action is, unsent. */
   previewAction(asked: z.input<typeof actionPreviewBody>): Promise<ActionPreview>;
   listAudit(query?: Page & AuditFilter): Promise<AuditPage>;
+  /** Whose token this is. */
+  whoAmI(): Promise<z.infer<typeof whoami>>;
   openApi(): Promise<unknown>;
 };
 export type Take = z.infer<typeof resolveBody>['take'];
@@ -159,6 +162,7 @@ export function openApiClient(options: ClientOptions): ApiClient {
     getLimits: (id, direction) => send('GET', `${taskPath(id, direction)}/limits`),
     changeLimits: (id, direction, change, guard) =>
       send('PATCH', `${taskPath(id, direction)}/limits`, { body: change, headers: headersOf(guard) }),
+    whoAmI: () => send('GET', '/v1/whoami'),
     previewAction: (asked) => send('POST', '/v1/preview', { body: asked }),
     listAudit: (query) => send('GET', '/v1/audit', { query: { ...query } }),
     ...verifyClient((method, path, more) => send(method, path, more)),

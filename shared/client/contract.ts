@@ -432,5 +432,13 @@ export const actionPreview = z
   })
   .openapi('ActionPreview');
 
+/** Who a request comes from, by its token or its IAM principal. */
+export const whoami = z
+  .strictObject({
+    name: z.string().describe('of the token, or the ARN of the principal'),
+    role: z.enum(['viewer', 'operator', 'admin']).describe('each may do what those before it may'),
+  })
+  .openapi('Whoami');
+
 export const health = z.strictObject({ status: z.literal('ok') }).openapi('Health');
 export const reportView = precheckReport.clone().openapi('PrecheckReport');

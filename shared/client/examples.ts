@@ -60,6 +60,7 @@ const conflict = {
 
 export const examples = {
   health: { status: 'ok' },
+  whoami: { name: 'ci', role: 'operator' },
   pair,
   pairList: { pairs: [pair], next: 'k3v9x0qa7m' },
   task: detail('forward'),
