@@ -21,6 +21,7 @@ import {
   type TaskError,
 } from '../../shared/task/schema.ts';
 import type { Table } from '../../shared/task/table.ts';
+import { awaitSessions, SESSIONS_END_MS, whenNotInUse } from './apply-sessions.ts';
 import { dropDeletionTriggers, dropTriggersByHand } from './deletion-triggers.ts';
 import { dropSlot } from './slot.ts';
 
@@ -86,20 +87,30 @@ const originsSql = (task: string): string =>
   `select pg_replication_origin_drop(roname) from pg_replication_origin where roname ~ ${originPattern(task)}`;
 
 /** An account that may not drop origins could not make any: only those that are there are of interest then. */
-async function dropOrigins(client: pg.Client, task: string): Promise<void> {
+async function dropOrigins(client: pg.Client, task: string, patienceMs: number): Promise<void> {
   const { rows } = await client.query(
     `select from pg_replication_origin where roname ~ ${originPattern(task)}`,
   );
-  if (rows.length > 0) await client.query(originsSql(task));
+  if (rows.length === 0) return;
+  await whenNotInUse(client, task, patienceMs, async () => {
+    await client.query(originsSql(task));
+  });
 }
 
-const destinationSteps = (task: string): Step[] => [
+const destinationSteps = (task: string, patienceMs: number): Step[] => [
   {
     what: 'triggers that note deletions',
     sql: dropTriggersByHand(task),
-    drop: (client) => dropDeletionTriggers(client, task),
+    async drop(client) {
+      await awaitSessions(client, task, patienceMs);
+      await dropDeletionTriggers(client, task);
+    },
   },
-  { what: 'replication origins', sql: originsSql(task), drop: (client) => dropOrigins(client, task) },
+  {
+    what: 'replication origins',
+    sql: originsSql(task),
+    drop: (client) => dropOrigins(client, task, patienceMs),
+  },
   helperStep(task),
 ];
 
@@ -118,8 +129,10 @@ export async function releaseTask(options: {
   readonly blobPrefix: string;
   readonly delivery: Delivery;
   readonly log: Log;
+  /** How long the task's sessions at the destination may take to end. */
+  readonly patienceMs?: number;
 }): Promise<Leftover[]> {
-  const { task, table, log } = options;
+  const { task, table, log, patienceMs = SESSIONS_END_MS } = options;
   const direction = directionOfTask(task);
   const left: Leftover[] = [];
   // The queue first: apply must not meet a destination without its helper schema.
@@ -133,7 +146,14 @@ export async function releaseTask(options: {
   await platform('queues and event source mapping', () => options.delivery.remove(task));
   await platform('parts of large transactions', () => options.blobs.removeAll(options.blobPrefix));
   left.push(...(await dropOn(sourceOf(direction), options.source, task, sourceSteps(task))));
-  left.push(...(await dropOn(destinationOf(direction), options.destination, task, destinationSteps(task))));
+  left.push(
+    ...(await dropOn(
+      destinationOf(direction),
+      options.destination,
+      task,
+      destinationSteps(task, patienceMs),
+    )),
+  );
   await platform('items of the table', async () => {
     for (const prefix of ['prepared', 'table#', 'chunk#', 'checkpoint']) await removeAll(table, task, prefix);
   });

@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises';
+import pg from 'pg';
 import { expect, test } from 'vitest';
 import { releaseTask } from '../../functions/capture/release.ts';
 import { openLog } from '../../shared/log/log.ts';
@@ -7,7 +9,12 @@ import { type CopyTwin, openCopyTwin } from '../support/copy-twin.ts';
 const all = { objects: { include: [{ schema: '*' }] } };
 const schema = 'create table item (id int primary key); insert into item values (1)';
 
-function release(twin: CopyTwin, direction: 'forward' | 'reverse', destination = () => twin.target('b')) {
+function release(
+  twin: CopyTwin,
+  direction: 'forward' | 'reverse',
+  destination = () => twin.target('b'),
+  patienceMs = 30_000,
+) {
   const task = `${twin.pair}_${direction[0]}`;
   const removed: string[] = [];
   const blobs = { removeAll: async (prefix: string) => void removed.push(prefix) } as unknown as BlobStore;
@@ -24,6 +31,7 @@ function release(twin: CopyTwin, direction: 'forward' | 'reverse', destination =
     blobPrefix: `${task}/`,
     delivery,
     log,
+    patienceMs,
   });
 }
 
@@ -61,4 +69,49 @@ test('what an unreachable database still has is listed with the SQL that removes
   expect(left[0]!.reason).toContain('refused the login');
   for (const { sql } of left) await twin.b.query(sql!.replace(/--.*/, ''));
   expect(await twin.b.leftovers()).toEqual([]);
+});
+
+/** A session of apply in the middle of a transaction that writes. */
+async function busyApply(twin: CopyTwin, application: string): Promise<pg.Client> {
+  const { user, password } = await twin.target('b');
+  const client = new pg.Client({
+    ...{ host: twin.b.server.host, port: twin.b.server.port, database: twin.b.name, user, password },
+    application_name: application,
+  });
+  client.on('error', () => {});
+  await client.connect();
+  await client.query('begin');
+  await client.query('insert into item values (2)');
+  await client.query('select pg_replication_origin_session_setup($1)', [`pgtwin_${twin.pair}_f_0`]);
+  return client;
+}
+
+test('apply at work is waited for; what does not end is ended, and what is not ours is reported', async () => {
+  for (const [application, endsItself] of [
+    ['pgtwin apply', true],
+    ['pgtwin apply', false],
+    ["somebody else's", false],
+  ] as const) {
+    await using twin = await openCopyTwin({ a: { schema }, b: { schema } });
+    await twin.configure('forward', { ...all, types: { schema: false, full: false } }, { start: true });
+    await twin.initialize('forward');
+    const ours = application === 'pgtwin apply';
+    const client = await busyApply(twin, ours ? `${application} ${twin.pair}_f` : application);
+    const began = performance.now();
+    const end = async () => {
+      await client.query('select pg_replication_origin_session_reset()');
+      await client.query('commit');
+    };
+    const ending = endsItself ? setTimeout(1_000).then(end) : Promise.resolve();
+    const left = await release(twin, 'forward', undefined, endsItself ? 20_000 : 300);
+    await ending;
+    const ms = performance.now() - began;
+    expect(left.map(({ what }) => what)).toEqual(ours ? [] : ['replication origins']);
+    if (endsItself) expect(ms).toBeGreaterThan(900);
+    // What apply had begun is whole: all of it or nothing.
+    if (!ours) await end();
+    expect(await twin.b.rows('select id from item where id = 2')).toHaveLength(endsItself || !ours ? 1 : 0);
+    if (left[0]) await twin.b.query(left[0].sql!);
+    await client.end().catch(() => {});
+  }
 });
