@@ -87,7 +87,8 @@ export function openEventSource(options: EventSourceOptions): EventSource {
         for (const run of runsOf(messages, fifo)) start(run);
       } catch (error) {
         if (stopping.signal.aborted) return;
-        report('receive failed', error);
+        // A release takes the queue with it, before this hears of it; of one that is missing its sender tells.
+        if ((error as Error).name !== 'QueueDoesNotExist') report('receive failed', error);
         const delayMs = Math.min(5_000, 50 * 2 ** failures++);
         await pause(delayMs, undefined, { signal: stopping.signal }).catch(() => undefined);
       }

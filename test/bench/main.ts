@@ -102,7 +102,8 @@ async function main(): Promise<void> {
     },
     onLine: (line) => {
       profiler?.line(line);
-      if (values.log || !/"level":"(debug|info)"/.test(line)) console.log(`    ${line}`);
+      // Metrics are lines without a level.
+      if (values.log || !/"level":"(debug|info)"|^\{"_aws":/.test(line)) console.log(`    ${line}`);
     },
   });
   const config = values.config ? { config: JSON.parse(values.config) as object } : {};
