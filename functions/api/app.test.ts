@@ -37,6 +37,9 @@ describe('who may do what', () => {
     expect(await status('operator', 'POST', `pairs/${id}/tasks/forward/pause`)).toBe(409);
     expect(await status('operator', 'PUT', `pairs/${id}/tasks/forward`, { objects })).toBe(403);
     expect(await status('operator', 'DELETE', `pairs/${id}`)).toBe(403);
+    // A comparison is not allowed yet, its repair never to an operator.
+    expect(await status('operator', 'POST', `pairs/${id}/verifications`, {})).toBe(409);
+    expect(await status('operator', 'POST', `pairs/${id}/verifications`, { repair: 'a' })).toBe(403);
     expect(await status('operator', 'POST', 'pairs', {})).toBe(403);
   });
 

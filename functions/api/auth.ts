@@ -128,11 +128,16 @@ export function authenticate(
 /** Refuses with `forbidden` a caller whose role stands below `least`. */
 export function requireRole(least: Role): MiddlewareHandler<{ Variables: ApiVariables }> {
   return async (c, next) => {
-    const role = c.get('role');
-    if (roles.indexOf(role) < roles.indexOf(least))
-      throw new PgtwinError('forbidden', {
-        detail: `This needs the role ${least}; ${c.get('actor')} has the role ${role}.`,
-      });
+    assertRole(c, least);
     await next();
   };
+}
+
+/** For what only a part of a request needs. Throws `forbidden`. */
+export function assertRole(c: Context<{ Variables: ApiVariables }>, least: Role): void {
+  const role = c.get('role');
+  if (roles.indexOf(role) < roles.indexOf(least))
+    throw new PgtwinError('forbidden', {
+      detail: `This needs the role ${least}; ${c.get('actor')} has the role ${role}.`,
+    });
 }

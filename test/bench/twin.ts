@@ -30,8 +30,9 @@ export class Twin implements Replication {
     await this.#untilRunning('forward', 'reverse');
   }
 
-  async prepareCopy(): Promise<void> {
-    await this.#configure({});
+  /** `more` as in `attach`. */
+  async prepareCopy(more: object = {}): Promise<void> {
+    await this.#configure(more);
   }
 
   /** Until the copied direction runs, as native replication is measured; the other one starts behind it. */
@@ -56,7 +57,11 @@ export class Twin implements Replication {
       forward: config,
       reverse: { ...config, autoStart: true },
     });
-    await this.#call('POST', `/v1/pairs/${id}/precheck`, { ignoreAlerts: true });
+    const { forward } = await this.#call<Prechecked>('POST', `/v1/pairs/${id}/precheck`, {
+      ignoreAlerts: true,
+    });
+    if (!forward.ready)
+      throw new Error(JSON.stringify(forward.items.filter(({ status }) => status === 'failed')));
   }
 
   async #startForward(): Promise<void> {
@@ -133,4 +138,5 @@ export class Twin implements Replication {
   }
 }
 
+type Prechecked = { forward: { ready: boolean; items: { status: string }[] } };
 type PairView = { tasks: Record<string, { state: string; error?: object }> };

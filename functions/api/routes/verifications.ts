@@ -18,6 +18,7 @@ import { directions, type Pair, taskIdOf } from '../../../shared/task/schema.ts'
 import { startRun } from '../../../shared/verify/start.ts';
 import type { StoredRun } from '../../../shared/verify/store.ts';
 import { wordsOfWinner } from '../../../shared/verify/winner.ts';
+import { assertRole } from '../auth.ts';
 import { cutOver } from '../cutover.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { assertMatches } from '../if-match.ts';
@@ -42,7 +43,7 @@ const start = createRoute({
   operationId: 'startVerification',
   summary: 'Compare the rows of both databases while changes flow',
   description:
-    'One at a time for a pair. Rows that differ are looked at again until all that was on its way has arrived.',
+    'One at a time for a pair. Rows that differ are looked at again until all that was on its way has arrived. With `repair` it needs the role admin.',
   ...mayRun,
   middleware: [mayRun.middleware, emptyIsNoBody] as const,
   request: { params: pairParams, headers: changeHeaders, body: optionalBody(startVerificationBody) },
@@ -152,6 +153,8 @@ export function addVerificationRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): 
   app.openapi(start, async (c) => {
     const pair = await pairFor(c, deps, c.req.valid('param').id);
     const options = startVerificationBody.parse(c.req.valid('json') ?? {});
+    // As a repair that is asked for afterwards.
+    if (options.repair) assertRole(c, 'admin');
     return c.json(answer(c, await startRun(deps, pair.id, options, c.get('actor'))), 202);
   });
 
