@@ -72,10 +72,10 @@ async function manyColumns({ databases, twin, say }: Bench) {
 async function largeRow({ databases, twin, say }: Bench) {
   const { a, b } = databases;
   const insert = (id: number, mb: number) =>
-    a.client.query(`insert into bench.large values ($1::int, 0, repeat(md5($1::int::text), $2::int * 32768))`, [
-      id,
-      mb,
-    ]);
+    a.client.query(
+      `insert into bench.large values ($1::int, 0, repeat(md5($1::int::text), $2::int * 32768))`,
+      [id, mb],
+    );
   await twin.attach();
   const start = performance.now();
   await insert(1, ROW_MB);
