@@ -7,6 +7,7 @@ import type {
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Pair } from '../../shared/task/schema.ts';
 import type { RepairOrder, Verification, VerifyCounts } from '../../shared/verify/model.ts';
+import { differingRows, isUnderWork } from '../../shared/verify/run-facts.ts';
 import { noteRun } from '../../shared/verify/start.ts';
 import { PAGE_KEYS, type StoredRun, VerificationStore } from '../../shared/verify/store.ts';
 import type { TwinName } from '../../shared/verify/twin.ts';
@@ -29,7 +30,7 @@ export const cancelVerification = (
 ): Promise<StoredRun> =>
   change(deps, pair, id, async (stored, store) => {
     assertMatches(match, `"${stored.version}"`);
-    if (stored.run.status !== 'verifying' && stored.run.status !== 'repairing') return true;
+    if (!isUnderWork(stored.run)) return true;
     const at = deps.now().toISOString();
     stored.run = { ...stored.run, status: 'cancelled', finishedAt: at, updatedAt: at };
     if (!(await store.save(stored))) return false;
@@ -140,9 +141,6 @@ export async function listDifferences(
   return next === undefined ? { differences } : { differences, next };
 }
 
-const differing = ({ missingOnA, missingOnB, different, extra }: VerifyCounts): number =>
-  missingOnA + missingOnB + different + extra;
-
 /** A run as the API shows it. */
 export function viewRun(run: Verification): VerificationView {
   const { progress, leaseUntil: _lease, generations: _generations, v: _v, repair, counts, ...shown } = run;
@@ -150,7 +148,7 @@ export function viewRun(run: Verification): VerificationView {
   const sum = { ...counts };
   if (report)
     for (const [name, value] of Object.entries(report.counts)) sum[name as keyof VerifyCounts] += value;
-  const alike = differing(sum) === 0 && sum.unsettled === 0 && run.tablesFailed === 0;
+  const alike = differingRows(sum) === 0 && sum.unsettled === 0 && run.tablesFailed === 0;
   const order = repair && {
     ...{ order: repair.order, by: repair.by, askedAt: repair.askedAt },
     ...{ repaired: repair.repaired, refused: repair.refused },

@@ -127,16 +127,14 @@ async function applyPortion(messages: readonly Message[], options: BatchOptions)
   const work: Piece[] = [{ from: 0, to: decoded.transactions.length, mode: 'copy' }];
   for (let piece = work.shift(); piece; piece = work.shift()) {
     const done = await attempt(options, piece, units, decoded, seen);
-    if (done === 'split' || done === 'without-copy') {
-      work.unshift(
-        ...(done === 'split' ? smaller(piece, decoded.transactions) : [{ ...piece, mode: 'sets' as const }]),
-      );
-      continue;
+    if (done === 'split') work.unshift(...smaller(piece, decoded.transactions));
+    else if (done === 'without-copy') work.unshift({ ...piece, mode: 'sets' });
+    else {
+      result.transactions += done.transactions;
+      result.changes += done.changes;
+      result.conflicts += done.conflicts;
+      if (done.gap) return { ...result, gap: true };
     }
-    result.transactions += done.transactions;
-    result.changes += done.changes;
-    result.conflicts += done.conflicts;
-    if (done.gap) return { ...result, gap: true };
   }
   return result;
 }

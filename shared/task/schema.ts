@@ -12,6 +12,8 @@ export type Direction = (typeof directions)[number];
 
 export const sourceOf = (direction: Direction): Side => (direction === 'forward' ? 'a' : 'b');
 export const destinationOf = (direction: Direction): Side => (direction === 'forward' ? 'b' : 'a');
+/** The direction whose changes arrive at a side. */
+export const directionTo = (side: Side): Direction => (side === 'b' ? 'forward' : 'reverse');
 export const opposite = (direction: Direction): Direction =>
   direction === 'forward' ? 'reverse' : 'forward';
 

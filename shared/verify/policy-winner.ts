@@ -1,7 +1,7 @@
 import { policyOf } from '../task/conflict-config.ts';
 import {
   type Direction,
-  destinationOf,
+  directionTo,
   opposite,
   type Pair,
   type Side,
@@ -20,7 +20,7 @@ export function policyWinner(
   { way, names }: Pick<TwinName, 'way' | 'names'>,
 ): Side {
   if (way !== 'both') return sourceOf(way);
-  const deciding: Direction = destinationOf('forward') === arbiter ? 'forward' : 'reverse';
+  const deciding = directionTo(arbiter);
   const config = configs[deciding];
   if (!config) return sourceOf(opposite(deciding));
   const { policy, preferredSide } = policyOf(config, names[sourceOf(deciding)]);

@@ -11,6 +11,7 @@ import {
   type Verification,
   verification,
 } from './model.ts';
+import { isUnderWork } from './run-facts.ts';
 
 /*
  * Verifications lie in the partition of the pair's forward task, so that they go with the pair:
@@ -78,7 +79,7 @@ export class VerificationStore {
     const run = (other?.body as { run?: string } | undefined)?.run;
     const known = run === undefined ? undefined : await this.find(pairId, run);
     // The mark of a run that has ended, or is gone, was left by a crash.
-    const left = run !== id && known?.run.status !== 'verifying' && known?.run.status !== 'repairing';
+    const left = run !== id && !(known && isUnderWork(known.run));
     const version = other?.version ?? 0;
     if (left && (await this.#table.put({ ...item, version: version + 1 }, other ? version : 'absent')))
       return;

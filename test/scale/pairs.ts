@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { Platform } from '../../infra/local/platform.ts';
-import { type PostgresServer, startPostgres } from '../../infra/local/postgres-server.ts';
+import type { PostgresServer } from '../../infra/local/postgres-server.ts';
 import { openTable } from '../../shared/aws/table.ts';
 import { openApiClient } from '../../shared/client/client.ts';
 import { taskIdOf } from '../../shared/task/schema.ts';
 import { startSecondCapture } from '../chaos/second-capture.ts';
 import { until } from '../support/wait.ts';
+import { openServers } from './servers.ts';
 
 /**
  * Many pairs on one control plane with two captures, one of which is killed: the tasks are spread over both, and all
@@ -23,7 +22,7 @@ const PAIRS = Number(given.pairs);
 const ALLOWED_SECONDS = 30;
 const AT_ONCE = 4;
 const settings = {
-  ...{ fsync: 'off', full_page_writes: 'off', max_connections: '1200', shared_buffers: '64MB' },
+  ...{ max_connections: '1200', shared_buffers: '64MB' },
   ...{ max_replication_slots: '250', max_wal_senders: '250', superuser_reserved_connections: '10' },
 };
 
@@ -50,11 +49,7 @@ async function query<Row extends pg.QueryResultRow>(server: PostgresServer, name
 const urlOf = (server: PostgresServer, name: string): string => server.url.replace(/postgres$/, name);
 
 await using opened = new AsyncDisposableStack();
-const folder = await mkdtemp(join(tmpdir(), 'pgtwin-scale-'));
-opened.defer(() => rm(folder, { recursive: true, force: true }));
-const start = (side: string) => startPostgres({ dataDir: join(folder, side), settings });
-const [a, b] = await Promise.all([start('a'), start('b')]);
-for (const server of [a, b]) opened.defer(() => server.stop('immediate'));
+const { a, b, folder } = await openServers(opened, settings);
 const database = (n: number): string => `p${n}`;
 for (const server of [a, b])
   for (let n = 0; n < PAIRS; n++) {

@@ -1,15 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DynamoDBClient, paginateScan } from '@aws-sdk/client-dynamodb';
 import pg from 'pg';
 import { Platform } from '../../infra/local/platform.ts';
-import { startPostgres } from '../../infra/local/postgres-server.ts';
 import { openApiClient } from '../../shared/client/client.ts';
 import { differences } from '../support/tables.ts';
 import { until } from '../support/wait.ts';
+import { openServers } from './servers.ts';
 
 /**
  * One task with very many tables: how long configuration, precheck and start take to answer, how large the largest
@@ -21,16 +19,12 @@ const TABLES = Number(given.tables);
 const ALLOWED_SECONDS = 15;
 /** DynamoDB's limit for one item, in bytes. */
 const ALLOWED_BYTES = 400 * 1024;
-const settings = { fsync: 'off', full_page_writes: 'off', max_locks_per_transaction: '2000' };
+const settings = { max_locks_per_transaction: '2000' };
 
 const print = (text: string): void => console.log(text);
 
 await using opened = new AsyncDisposableStack();
-const folder = await mkdtemp(join(tmpdir(), 'pgtwin-scale-'));
-opened.defer(() => rm(folder, { recursive: true, force: true }));
-const start = (side: string) => startPostgres({ dataDir: join(folder, side), settings });
-const [a, b] = await Promise.all([start('a'), start('b')]);
-for (const server of [a, b]) opened.defer(() => server.stop('immediate'));
+const { a, b, folder } = await openServers(opened, settings);
 const open = async (url: string): Promise<pg.Client> => {
   const client = new pg.Client(url);
   await client.connect();

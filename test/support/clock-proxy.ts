@@ -1,11 +1,12 @@
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
 import { FrameSplitter } from '../../shared/postgres/frames.ts';
+import { openProxy, type Rewrite } from './tcp-proxy.ts';
 
 /**
  * Where a commit's time stands in a pgoutput message, behind the header of XLogData (manual, 54.4 and 54.9): Begin,
  * Commit, Stream Commit.
  */
+const COPY_DATA = 'd'.charCodeAt(0);
+const FRAME_HEADER = 1 + 4;
 const XLOG_DATA = 'w'.charCodeAt(0);
 const MESSAGE = 1 + 8 + 8 + 8;
 const timeAt: Readonly<Record<string, number>> = { B: 1 + 8, C: 1 + 1 + 8 + 8, c: 1 + 4 + 1 + 8 + 8 };
@@ -24,7 +25,6 @@ export async function openClockProxy(target: {
   readonly host: string;
   readonly port: number;
 }): Promise<ClockProxy> {
-  const sockets = new Set<Socket>();
   let offset = 0n;
   const change = (frames: Buffer, start: number): void => {
     if (frames[start] !== XLOG_DATA) return;
@@ -33,31 +33,23 @@ export async function openClockProxy(target: {
     const place = start + MESSAGE + at;
     frames.writeBigInt64BE(frames.readBigInt64BE(place) + offset, place);
   };
-  const server = createServer((client) => {
-    const upstream = connect(target);
+  const rewriting = (): Rewrite => {
+    let whole: Buffer[] = [];
     const splitter = new FrameSplitter(
-      'd'.charCodeAt(0),
+      COPY_DATA,
       (frames, start, end) => {
         change(frames, start);
-        client.write(Buffer.from(frames.subarray(start - 5, end)));
+        whole.push(frames.subarray(start - FRAME_HEADER, end));
       },
-      (bytes) => client.write(Buffer.from(bytes)),
+      (bytes) => whole.push(bytes),
     );
-    client.on('data', (data) => upstream.write(data));
-    upstream.on('data', (data: Buffer) => splitter.push(data));
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('end', () => other.end());
-      socket.on('error', () => other.destroy());
-      socket.on('close', () => sockets.delete(socket));
-    }
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
+    return (data) => {
+      whole = [];
+      splitter.push(data);
+      return Buffer.concat(whole);
+    };
+  };
+  const proxy = await openProxy(target, rewriting);
   return {
     get offsetMs() {
       return Number(offset / 1000n);
@@ -65,14 +57,7 @@ export async function openClockProxy(target: {
     set offsetMs(value) {
       offset = BigInt(value) * 1000n;
     },
-    through(url) {
-      const through = new URL(url);
-      through.host = `127.0.0.1:${port}`;
-      return through.href;
-    },
-    async [Symbol.asyncDispose]() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
+    through: proxy.through,
+    [Symbol.asyncDispose]: proxy.close,
   };
 }

@@ -33,9 +33,14 @@ type Rules = {
   budget: { readonly direction: ProxyDirection; bytes: number } | undefined;
 };
 type Connection = { pump(): void; cut(): void };
+/** Changes what the server of one connection sends: is given each piece as it comes, and answers what goes on. */
+export type Rewrite = (data: Buffer) => Buffer;
 
-/** A TCP proxy for faults between pgtwin and a database. The target is a host and port, or a Unix socket's path. */
-export async function openProxy(target: NetConnectOpts): Promise<TcpProxy> {
+/**
+ * A TCP proxy for faults between pgtwin and a database. The target is a host and port, or a Unix socket's path.
+ * `rewriting` is asked for each connection.
+ */
+export async function openProxy(target: NetConnectOpts, rewriting?: () => Rewrite): Promise<TcpProxy> {
   const rules: Rules = { delayMs: 0, refusing: false, paused: false, budget: undefined };
   const open = new Set<Connection>();
   const cut = (): void => {
@@ -53,7 +58,7 @@ export async function openProxy(target: NetConnectOpts): Promise<TcpProxy> {
     }
     const upstream = connect({ ...target, allowHalfOpen: true });
     const toServer = new Pipe(client, upstream, 'to-server', rules, cut);
-    const toClient = new Pipe(upstream, client, 'to-client', rules, cut);
+    const toClient = new Pipe(upstream, client, 'to-client', rules, cut, rewriting?.());
     const destroy = (): void => {
       open.delete(connection);
       client.destroy();
@@ -129,15 +134,24 @@ class Pipe {
   readonly #direction: ProxyDirection;
   readonly #rules: Rules;
   readonly #cut: () => void;
+  readonly #rewrite: Rewrite | undefined;
   readonly #queue: { readonly data: Buffer | undefined; readonly dueMs: number }[] = [];
 
-  constructor(from: Socket, to: Socket, direction: ProxyDirection, rules: Rules, cut: () => void) {
+  constructor(
+    from: Socket,
+    to: Socket,
+    direction: ProxyDirection,
+    rules: Rules,
+    cut: () => void,
+    rewrite?: Rewrite,
+  ) {
+    this.#rewrite = rewrite;
     this.#from = from;
     this.#to = to;
     this.#direction = direction;
     this.#rules = rules;
     this.#cut = cut;
-    from.on('data', (data) => this.#take(data));
+    from.on('data', (data) => this.#take(this.#rewrite ? this.#rewrite(data) : data));
     from.on('end', () => this.#take(undefined));
     to.on('drain', () => this.pump());
     from.resume();

@@ -4,6 +4,7 @@ import { count, duration } from '../../../shared/client/figures.ts';
 import type { DifferencePage, TableReportPage } from '../../../shared/client/verify-client.ts';
 import type { VerificationView } from '../../../shared/client/verify-contract.ts';
 import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
+import { differingRows, isUnderWork } from '../../../shared/verify/run-facts.ts';
 import { type Winner, winners, wordsOfWinner } from '../../../shared/verify/winner.ts';
 import { type Context, defineCommand, type ExitCode, integerOf, usageError } from '../command.ts';
 import { tableLines } from '../figures.ts';
@@ -201,8 +202,6 @@ async function findRun(api: ApiClient, pair: string, id: string | undefined): Pr
   });
 }
 
-const isUnderWork = ({ status }: VerificationView): boolean =>
-  status === 'verifying' || status === 'repairing';
 const POLL_MS = 1_000;
 
 /** Shows a run, at its end if that is waited for. */
@@ -230,7 +229,7 @@ async function tell(
 
 function linesOf(run: VerificationView): string[] {
   const { counts, current, repair, error, waiting } = run;
-  const differing = counts.different + counts.missingOnA + counts.missingOnB + counts.extra;
+  const differing = differingRows(counts);
   const verdict = run.equal ? ': all equal' : run.equal === false ? ': not equal' : '';
   return [
     `Verification ${run.id} ${run.status}${verdict}`,

@@ -1,6 +1,7 @@
 import { asPgtwinError } from '../../../shared/errors/pgtwin-error.ts';
 import { directions, type Task } from '../../../shared/task/schema.ts';
-import type { Verification } from '../../../shared/verify/model.ts';
+import { type Verification, verifyOptions } from '../../../shared/verify/model.ts';
+import { differingRows, isUnderWork } from '../../../shared/verify/run-facts.ts';
 import { startRun } from '../../../shared/verify/start.ts';
 import { VerificationStore } from '../../../shared/verify/store.ts';
 import type { Round } from '../duty.ts';
@@ -47,26 +48,20 @@ export async function repairAfterRestart(
   const last = open.reduce((one, other) => (one.verifyAfter.at > other.verifyAfter.at ? one : other));
   const { by, winner = 'policy' } = last.verifyAfter;
   const which = directions.filter((each) => open.some(({ direction }) => direction === each)).join(' and ');
-  const options = { mode: 'full', samplePercent: 1, rowsPerSecond: 100_000, maxKeys: KEYS } as const;
+  const options = verifyOptions.parse({ maxKeys: KEYS, repair: winner });
   const because = ` after the restart of the ${which} task`;
-  const started = await startRun(
-    { repository, now: () => round.now },
-    pairId,
-    { ...options, repair: winner },
-    by,
-    because,
-  ).catch((error: unknown) => unlessNothing(error));
+  const started = await startRun({ repository, now: () => round.now }, pairId, options, by, because).catch(
+    (error: unknown) => unlessNothing(error),
+  );
   for (const task of open) await repository.setVerifyAfter(task.id, task.verifyAfter.at, started?.run.id);
   if (started) round.log.info('verification after a restart', { pair: pairId, verification: started.run.id });
 }
-
-const isUnderWork = ({ status }: Verification): boolean => status === 'verifying' || status === 'repairing';
 
 /** A person has ended it; or it has finished, and kept every key that it has found. */
 function isEnough({ status, counts, repair }: Verification): boolean {
   if (status === 'cancelled') return true;
   if (status !== 'finished') return false;
-  const differing = counts.different + counts.missingOnA + counts.missingOnB + counts.extra;
+  const differing = differingRows(counts);
   const seen = repair ? repair.repaired + repair.refused : 0;
   return differing <= seen || repair?.repaired === 0;
 }

@@ -3,8 +3,9 @@ import { readPrepared } from '../../../shared/task/prepared.ts';
 import type { Repository } from '../../../shared/task/repository.ts';
 import {
   type Direction,
-  destinationOf,
   directions,
+  directionTo,
+  opposite,
   type Pair,
   type Side,
   sourceOf,
@@ -62,15 +63,15 @@ export async function readContext(
     if (task.state === 'Running' && config.types.incremental) streaming.push(direction);
   }
   const all = twinNames(known.forward, known.reverse);
-  const deciding: Direction = destinationOf('forward') === pair.arbiter ? 'forward' : 'reverse';
-  const other: Direction = deciding === 'forward' ? 'reverse' : 'forward';
+  const deciding = directionTo(pair.arbiter);
   const configs: { [D in Direction]?: TaskConfig } = {};
   for (const direction of directions) if (known[direction]) configs[direction] = known[direction].config;
   return {
     pair,
     streaming,
     twins: chosenTwins(all, run.options.tables),
-    together: streaming.length === 2 && isDecidedTogether(known[deciding]?.config, known[other]?.config),
+    together:
+      streaming.length === 2 && isDecidedTogether(known[deciding]?.config, known[opposite(deciding)]?.config),
     winner: (twin) => policyWinner(pair, configs, twin),
     mayConflict: ({ names }) =>
       directions.every((direction) => {

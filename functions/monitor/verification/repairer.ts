@@ -1,4 +1,4 @@
-import { type Side, sourceOf, taskIdOf } from '../../../shared/task/schema.ts';
+import { directionTo, opposite, type Side, sourceOf, taskIdOf } from '../../../shared/task/schema.ts';
 import { keyOfTable, matcherOf } from '../../../shared/task/selection.ts';
 import { type Candidate, candidate, type Patience, patience } from '../../../shared/verify/compare.ts';
 import type { FoundKey, RepairOrder, Verification } from '../../../shared/verify/model.ts';
@@ -138,7 +138,7 @@ export class Repairer {
     const { context, clients } = this.#bench;
     const { arbiter, id } = context.pair;
     if (!context.together || !table.mirrored) return null;
-    const task = taskIdOf(id, sourceOf('forward') === arbiter ? 'forward' : 'reverse');
+    const task = taskIdOf(id, opposite(directionTo(arbiter)));
     const { rows } = await clients[arbiter].query(
       /* sql */ `select from pgtwin.task where task = $1 and role = 'source' and slot_xmin is not null`,
       [task],

@@ -3,6 +3,7 @@ import type { Log } from '../../../shared/log/log.ts';
 import { type SecretStore, targetOf } from '../../../shared/task/ports.ts';
 import type { Repository } from '../../../shared/task/repository.ts';
 import type { Verification } from '../../../shared/verify/model.ts';
+import { differingRows, isUnderWork } from '../../../shared/verify/run-facts.ts';
 import { noteRun } from '../../../shared/verify/start.ts';
 import type { StoredRun, VerificationStore } from '../../../shared/verify/store.ts';
 import { Bench, type Timing } from './bench.ts';
@@ -25,8 +26,8 @@ export async function workOn(deps: StepDeps, pairId: string, runId: string): Pro
   const log = deps.log.with({ pair: pairId, verification: runId });
   const stored = await store.find(pairId, runId);
   if (!stored) return forgetIfGone(deps, pairId);
-  const { status, leaseUntil } = stored.run;
-  if (status !== 'verifying' && status !== 'repairing') return store.ended(pairId);
+  const { leaseUntil } = stored.run;
+  if (!isUnderWork(stored.run)) return store.ended(pairId);
   if (Date.parse(leaseUntil) > time.now()) return;
   const { waiting: _waiting, ...rest } = stored.run;
   stored.run = { ...rest, leaseUntil: leaseFrom(time) };
@@ -43,7 +44,7 @@ export async function workOn(deps: StepDeps, pairId: string, runId: string): Pro
     await goBack(store, stored);
   }
   if (Buffer.byteLength(JSON.stringify(stored.run)) > ITEM_BYTES) await goBack(store, stored);
-  const ended = stored.run.status !== 'verifying' && stored.run.status !== 'repairing';
+  const ended = !isUnderWork(stored.run);
   const { waiting: _before, ...run } = stored.run;
   stored.run = {
     ...run,
@@ -91,7 +92,7 @@ async function work(deps: StepDeps, stored: StoredRun, log: Log): Promise<string
         return undefined;
       }
       const { counts, options } = stored.run;
-      const differing = counts.different + counts.missingOnA + counts.missingOnB + counts.extra;
+      const differing = differingRows(counts);
       if (options.repair === undefined || differing === 0) {
         end(stored, time, 'finished');
         return undefined;
@@ -123,7 +124,7 @@ function end(
 /** The end of a run, as an event of both tasks. */
 async function note(repository: Repository, run: Verification): Promise<void> {
   const { counts, repair, status } = run;
-  const differing = counts.different + counts.missingOnA + counts.missingOnB + counts.extra;
+  const differing = differingRows(counts);
   const cause =
     `Verification ${run.id} ${status}: ${differing} differing rows` +
     (repair ? `; repaired ${repair.repaired}, not ${repair.refused}` : '');

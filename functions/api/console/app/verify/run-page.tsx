@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { count } from '../../../../../shared/client/figures.ts';
 import type { VerificationView } from '../../../../../shared/client/verify-contract.ts';
 import type { Side } from '../../../../../shared/task/schema.ts';
+import { differingRows, isUnderWork } from '../../../../../shared/verify/run-facts.ts';
 import { wordsOfWinner } from '../../../../../shared/verify/winner.ts';
 import { announce } from '../announce.ts';
 import { usePoll } from '../load.ts';
@@ -15,7 +16,7 @@ import { href } from '../route.ts';
 import { api } from '../session.ts';
 import { counted, timeOf } from '../words.ts';
 import { Differences, TableReports } from './report.tsx';
-import { differencesIn, isAtWork, RunState } from './run-state.tsx';
+import { RunState } from './run-state.tsx';
 
 const EVERY_MS = 1_000;
 
@@ -42,7 +43,7 @@ export function VerificationPage({ id, run: name }: { id: string; run: string })
         <>
           <Outcome run={run} />
           <section class="card" aria-label="Figures">
-            {isAtWork(run) && run.tables > 0 && (
+            {isUnderWork(run) && run.tables > 0 && (
               <Meter label="Tables compared" percent={(100 * run.tablesDone) / run.tables} />
             )}
             <Facts facts={factsOf(run)} />
@@ -129,11 +130,11 @@ function Steps({
   onDone: () => void;
 }): JSX.Element | null {
   const [asked, setAsked] = useState<Side | 'cancel'>();
-  const repairable = run.status === 'finished' && run.equal === false && differencesIn(run) > 0;
-  if (!repairable && !isAtWork(run)) return null;
+  const repairable = run.status === 'finished' && run.equal === false && differingRows(run.counts) > 0;
+  if (!repairable && !isUnderWork(run)) return null;
   return (
     <div class="row">
-      {isAtWork(run) && <Button onClick={() => setAsked('cancel')}>Cancel the run…</Button>}
+      {isUnderWork(run) && <Button onClick={() => setAsked('cancel')}>Cancel the run…</Button>}
       {repairable && (
         <>
           <Button kind="primary" onClick={() => setAsked('a')}>

@@ -14,9 +14,3 @@ const tones: Readonly<Record<VerificationView['status'], Tone>> = {
 export const RunState = ({ run }: { run: VerificationView }): JSX.Element => (
   <Badge tone={run.equal === false ? 'warn' : tones[run.status]}>{wordsOfName(run.status)}</Badge>
 );
-
-export const isAtWork = ({ status }: VerificationView): boolean =>
-  status === 'verifying' || status === 'repairing';
-
-export const differencesIn = ({ counts }: VerificationView): number =>
-  counts.missingOnA + counts.missingOnB + counts.different + counts.extra;

@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { count } from '../../../../../shared/client/figures.ts';
 import type { VerificationView } from '../../../../../shared/client/verify-contract.ts';
+import { differingRows } from '../../../../../shared/verify/run-facts.ts';
 import { fieldErrorsOf } from '../field-errors.ts';
 import { usePoll } from '../load.ts';
 import { Button } from '../parts/button.tsx';
@@ -13,7 +14,7 @@ import { Badge } from '../parts/state.tsx';
 import { go, href } from '../route.ts';
 import { api } from '../session.ts';
 import { timeOf } from '../words.ts';
-import { differencesIn, RunState } from './run-state.tsx';
+import { RunState } from './run-state.tsx';
 
 const EVERY_MS = 2_000;
 
@@ -84,7 +85,7 @@ function RunRow({ pair, run }: { pair: string; run: VerificationView }): JSX.Ele
         {tablesDone} of {tables}
       </td>
       <td class="number">{count(counts.rowsOnA + counts.rowsOnB)}</td>
-      <td class="number">{count(differencesIn(run))}</td>
+      <td class="number">{count(differingRows(run.counts))}</td>
       <td>{by}</td>
     </tr>
   );
