@@ -1,7 +1,7 @@
 export type BeatState = {
   /** Changes were met in the stream since the last beat. */
   readonly activity: boolean;
-  /** Messages wait to be applied. */
+  /** Changes wait to be applied; a heartbeat that waits is no reason for another one. */
   readonly outstanding: boolean;
   /** Beats sent since the last activity. */
   readonly quietBeats: number;

@@ -50,6 +50,7 @@ export class Stream {
   constructor(options: StreamOptions) {
     this.#o = options;
     this.#previous = options.start;
+    this.#applied = options.start;
     this.#confirmer = new Confirmer(options);
     this.#reader = new StreamReader({ seen: options.seen, skipUpTo: options.start });
     this.#outbox = new Outbox({
@@ -249,6 +250,9 @@ export class Stream {
     );
   }
 
+  /** The watermark, as last read. */
+  #applied: Position;
+
   /** Ends the pause of an idle poll: what is sent now may soon be waited for. */
   #sentAgain = new AbortController();
 
@@ -273,6 +277,7 @@ export class Stream {
       if (await this.#confirmer.take(reading, () => this.#idle()))
         this.#source?.sendStatus(this.#received, this.#confirmer.confirmed);
       if (this.#ended.signal.aborted) return;
+      this.#applied = reading.position;
       this.#sealWhenIdle();
       this.#tell(reading);
       if (this.#draining && this.#nothingOutstanding) {
@@ -340,11 +345,11 @@ export class Stream {
     let last = 0;
     let quietBeats = 0;
     while (!this.#ended.signal.aborted) {
-      const { activity } = this.#reader;
+      const { activity, lastChanged } = this.#reader;
       const sinceLastMs = clock.now().getTime() - last;
       if (
         !this.#draining &&
-        beatIsDue({ activity, outstanding: !this.#nothingOutstanding, quietBeats, sinceLastMs })
+        beatIsDue({ activity, outstanding: lastChanged > this.#applied, quietBeats, sinceLastMs })
       ) {
         this.#reader.activity = false;
         quietBeats = activity ? 0 : quietBeats + 1;

@@ -3,7 +3,7 @@ import { pgMicros, readBegin, readCommit, tag, unixMicros } from '../../shared/p
 import { RecordBuffer, type Span } from '../../shared/stream/builder.ts';
 import { limits } from '../../shared/stream/limits.ts';
 import type { Part } from '../../shared/stream/message.ts';
-import { endOfTransaction, type Position } from '../../shared/stream/position.ts';
+import { endOfTransaction, type Position, zeroPosition } from '../../shared/stream/position.ts';
 import { type InProgress, InProgressTransactions, type StreamedCommit } from './in-progress.ts';
 import { marksOwnWrite, type ProgressRow, readProgressRow } from './own-writes.ts';
 import { type KnownRelation, Relations, relationAt, relationsOfTruncate } from './relations.ts';
@@ -80,6 +80,8 @@ export class StreamReader {
   transactionStart = 0;
   /** Changes of users, or applied ones, were met since the caller last looked: reason for a heartbeat. */
   activity = false;
+  /** The last transaction that carries more than a heartbeat. */
+  lastChanged: Position = zeroPosition;
 
   constructor(options: { seen: SeenState; skipUpTo: Position }) {
     this.#seen = options.seen;
@@ -176,7 +178,7 @@ export class StreamReader {
     const position = endOfTransaction(commit.commitLsn);
     const time = this.#seen.timeOf(commit.time);
     if (changes === 0 || position <= this.#skipUpTo) return;
-    if (!transaction.isHeartbeat) this.activity = true;
+    if (!transaction.isHeartbeat) this.#changed(position);
     const span = { first: position, last: position, endLsn: commit.endLsn, transactions: 1, changes };
     const head = transaction.head(commit, time);
     take({ head, parts, records: records.view(), unstored, span, seen: this.#seen.toText() });
@@ -322,8 +324,8 @@ export class StreamReader {
     if (!this.#begun) return took.dropped;
     this.#begun = false;
     this.records.append(b, start, end);
-    if (!this.#heartbeat || this.#changes > 1) this.activity = true;
     const position = endOfTransaction(commitLsn);
+    if (!this.#heartbeat || this.#changes > 1) this.#changed(position);
     const span = this.#span;
     this.#span = {
       first: span?.first ?? position,
@@ -333,5 +335,10 @@ export class StreamReader {
       changes: (span?.changes ?? 0) + this.#changes,
     };
     return took.kept;
+  }
+
+  #changed(position: Position): void {
+    this.activity = true;
+    this.lastChanged = position;
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SQSEvent } from 'aws-lambda';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openPlatform, openTwin, type TestPlatform } from '../support/twin.ts';
@@ -23,15 +24,18 @@ test.each(['superuser', 'plain'] as const)(
     const origins = `select count(*)::int as n from pg_replication_origin where roname like '%${twin.pair}%'`;
     expect(await twin.b.superuserRows(origins)).toEqual([{ n: account === 'superuser' ? 1 : 0 }]);
 
+    let idling = false;
     const sent: { at: number; group: string; changes: number }[] = [];
     const { apply } = on.platform;
     const { invoke } = apply;
-    apply.invoke = ((event: SQSEvent) => {
+    apply.invoke = (async (event: SQSEvent) => {
       for (const { body, attributes } of event.Records) {
         const { changes } = JSON.parse(body.slice(0, body.indexOf('\n'))) as { changes: number };
         sent.push({ at: performance.now(), group: attributes.MessageGroupId ?? '', changes });
       }
-      return invoke(event);
+      // Idle, apply is slow: a heartbeat that waits for it is no reason for another one.
+      if (idling) await sleep(3_000);
+      return await invoke(event);
     }) as typeof invoke;
     try {
       await using writes = startWrites(twin);
@@ -50,19 +54,16 @@ test.each(['superuser', 'plain'] as const)(
       await until('two seconds of silence', async () => quietSince() > 2_000, { timeoutMs: 20_000 });
       const from = performance.now();
       const before = sent.length;
+      idling = true;
       await until('more than one idle heartbeat', async () => performance.now() - from > IDLE_MS + 2_500, {
         timeoutMs: 30_000,
       });
       const idle = sent.slice(before);
       expect(idle.length).toBeGreaterThanOrEqual(1);
-      // Each side one heartbeat, perhaps two; a message that caused another one would never end.
-      expect(idle.length).toBeLessThanOrEqual(4);
       expect(idle.every(({ changes }) => changes === 1)).toBe(true);
-      for (const group of new Set(idle.map((m) => m.group))) {
-        const times = idle.filter((m) => m.group === group).map((m) => m.at);
-        for (let i = 1; i < times.length; i++)
-          expect(times[i]! - times[i - 1]!).toBeGreaterThan(IDLE_MS - 1_500);
-      }
+      // Each side one heartbeat, perhaps two; a message that caused another one would never end.
+      for (const group of new Set(idle.map((m) => m.group)))
+        expect(idle.filter((m) => m.group === group).length).toBeLessThanOrEqual(2);
     } finally {
       apply.invoke = invoke;
     }
