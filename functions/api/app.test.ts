@@ -27,6 +27,15 @@ describe('who may do what', () => {
     expect(await answer.text()).toContain('PGTWIN_API_TOKENS');
   });
 
+  test('a pair that was stored before there were shards has one', async () => {
+    const api = openTestApi();
+    const id = await storePair(api);
+    const item = (await api.table.get('pairs', id))!;
+    const { shards: _shards, ...before } = item.body as Record<string, unknown>;
+    await api.table.put({ ...item, body: before }, 'any');
+    expect((await api.call('GET', `pairs/${id}`)).body.shards).toBe(1);
+  });
+
   test('roles: a viewer reads, an operator acts, an admin configures and removes', async () => {
     const api = openTestApi();
     const id = await storePair(api);

@@ -151,7 +151,14 @@ test('whatever is asked: no answer of 5xx, and none that its description does no
     if (await api.table.get('pairs', id)) return;
     for (const side of ['a', 'b'] as const) await api.secrets.put(`${id}-${side}`, sides[side].password);
     await api.repository.createPair({
-      ...{ id, name: 'fuzz', pool: 'default', arbiter: 'b', createdAt: '2026-01-01T00:00:00.000Z' },
+      ...{
+        id,
+        name: 'fuzz',
+        pool: 'default',
+        arbiter: 'b',
+        shards: 1,
+        createdAt: '2026-01-01T00:00:00.000Z',
+      },
       sides: made.body.sides,
     });
   };

@@ -23,6 +23,7 @@ test('a pair is created, its passwords go to the secret store, and nothing is le
   const { id } = made.body;
   expect(made.headers.get('location')).toBe(`/v1/pairs/${id}`);
   expect(made.body).toMatchObject({
+    shards: 1,
     sides: {
       a: { secret: `local:${id}-a`, tls: 'disable' },
       b: { secret: `local:${id}-b`, database: b.name },
@@ -80,8 +81,10 @@ test('two databases of one server are two databases', async () => {
   await using one = await openDatabase('a');
   await using other = await openDatabase('a');
   const api = openTestApi();
-  const made = await api.call('POST', 'pairs', { body: { sides: { a: partsOf(one), b: partsOf(other) } } });
-  expect(made.status).toBe(201);
+  const sides = { a: partsOf(one), b: partsOf(other) };
+  const made = await api.call('POST', 'pairs', { body: { shards: 4, sides } });
+  expect(made).toMatchObject({ status: 201, body: { shards: 4 } });
+  expect((await api.call('GET', `pairs/${made.body.id}`)).body.shards).toBe(4);
 });
 
 test('a secret of the user is used, and stays when the pair goes', async () => {

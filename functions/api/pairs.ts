@@ -52,9 +52,9 @@ export async function createPair(deps: ApiDeps, id: string, body: CreatePairBody
       a: await withSecret(deps.secrets, given.a, `${id}-a`, owned),
       b: await withSecret(deps.secrets, given.b, `${id}-b`, owned),
     };
-    const { name = `pair ${id}`, environment, pool, arbiter } = body;
+    const { name = `pair ${id}`, environment, pool, arbiter, shards } = body;
     const pair: Pair = {
-      ...{ id, name, pool, arbiter, sides: endpoints, createdAt: deps.now().toISOString() },
+      ...{ id, name, pool, arbiter, shards, sides: endpoints, createdAt: deps.now().toISOString() },
       ...(environment === undefined ? {} : { environment }),
     };
     const secrets = { pk: homeOf(id), sk: 'secrets', version: 1, body: owned };

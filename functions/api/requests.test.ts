@@ -204,6 +204,10 @@ describe('preview of an action', () => {
     expect(await field({ operation: 'createPair' })).toBe('body');
     expect(await field({ operation: 'createPair', body: { sides: {} } })).toBe('body.sides.a');
     const side = { url: 'postgres://u:pass-word-1@h/d' };
+    for (const shards of [0, 17, 1.5, '4'])
+      expect(await field({ operation: 'createPair', body: { shards, sides: { a: side, b: side } } })).toBe(
+        'body.shards',
+      );
     const shown = await api.call('POST', 'preview', {
       body: { operation: 'createPair', body: { sides: { a: side, b: { password: 'pass-word-2' } } } },
     });

@@ -65,9 +65,9 @@ export async function viewPair(deps: ApiDeps, pair: Pair): Promise<{ view: PairV
     ...tasks.map((task) => viewTask(deps, task)),
   ]);
   const [forward, reverse] = views as [TaskView, TaskView];
-  const { id, name, environment, pool, arbiter, sides, createdAt } = pair;
+  const { id, name, environment, pool, arbiter, shards, sides, createdAt } = pair;
   const view: PairView = {
-    ...{ id, name, pool, arbiter, sides, createdAt, deleting },
+    ...{ id, name, pool, arbiter, shards, sides, createdAt, deleting },
     ...(environment === undefined ? {} : { environment }),
     tasks: { forward, reverse },
   };

@@ -40,7 +40,7 @@ async function openRunning(config: object = {}) {
   } as const;
   const sides = { a: side, b: side };
   await repository.createPair({
-    ...{ id: pairId, name: 'shop', pool: 'default', arbiter: 'b', createdAt: 'then', sides },
+    ...{ id: pairId, name: 'shop', pool: 'default', arbiter: 'b', shards: 1, createdAt: 'then', sides },
   });
   for (const id of [own, back]) {
     const whole = taskConfig.parse({ objects: { include: [{ schema: 's' }] }, ...config });

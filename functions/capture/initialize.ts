@@ -39,6 +39,8 @@ export type InitializeOptions = Configured & {
   readonly opposite: Configured | undefined;
   /** The side that decides conflicts. */
   readonly arbiter: Side;
+  /** Of the pair. */
+  readonly shards: number;
   readonly source: Target;
   readonly destination: Target;
   readonly table: Table;
@@ -58,7 +60,6 @@ export type Initialized = {
   readonly notes: readonly string[];
 };
 
-const SHARDS = 1;
 /** Apply reads what was prepared again every two seconds. */
 const KNOWN_MS = 2_500;
 /** Primary keys that are built at once. */
@@ -116,7 +117,7 @@ async function initializeOver(
   const notes = await prepareHelpers(source, destination, {
     task: task.id,
     generation: task.generation,
-    shards: SHARDS,
+    shards: options.shards,
     lanes,
   });
 
@@ -242,7 +243,7 @@ async function prepareOpposite(
   const { task, config } = opposite;
   if (!notStarted.includes(task.state)) return;
   if (task.state !== 'PrecheckPassed' && !task.autoStart) return;
-  const preparation = { task: task.id, generation: task.generation + 1, shards: SHARDS, lanes: 0 };
+  const preparation = { task: task.id, generation: task.generation + 1, shards: options.shards, lanes: 0 };
   await prepareHelpers(destination, source, preparation);
   // Keys of tables that were just made are not built yet: they will be the source's.
   const there = tablesThere(options.config, tables);

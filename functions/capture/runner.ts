@@ -148,6 +148,7 @@ export class TaskRunner {
         config,
         opposite: await this.#opposite(task),
         arbiter: loaded.pair.arbiter,
+        shards: loaded.pair.shards,
         source: loaded.source,
         destination: loaded.destination,
         table: this.#deps.repository.table,

@@ -68,7 +68,7 @@ test('a task that is taken up again before the deadline begins anew to count', a
   const api = openTestApi();
   api.clock.at = new Date('2026-03-01T10:00:00Z');
   await api.repository.createPair({
-    ...{ id: 'pair0001', name: 'x', pool: 'default', arbiter: 'b', createdAt: '' },
+    ...{ id: 'pair0001', name: 'x', pool: 'default', arbiter: 'b', shards: 1, createdAt: '' },
     sides: { a: endpointOf('a'), b: endpointOf('b') },
   });
   const why = { cause: 'test', actor: 'test' };
@@ -95,7 +95,7 @@ test.each([
 ])('%s may not be %i', async (field, value) => {
   const api = openTestApi();
   await api.repository.createPair({
-    ...{ id: 'pair0001', name: 'x', pool: 'default', arbiter: 'b', createdAt: '' },
+    ...{ id: 'pair0001', name: 'x', pool: 'default', arbiter: 'b', shards: 1, createdAt: '' },
     sides: { a: endpointOf('a'), b: endpointOf('b') },
   });
   const answer = await api.call('PUT', 'pairs/pair0001/tasks/forward', { body: { objects, [field]: value } });

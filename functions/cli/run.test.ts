@@ -42,6 +42,7 @@ describe('a command line that is wrong', () => {
     ['events --limit many', /--limit must be a whole number/],
     ['events --cursor x', /--cursor needs --task/],
     ['pair create --a', /'--a <value>' argument missing/],
+    ['pair create --a x --shards many', /--shards must be a whole number/],
     ['conflicts resolve 17', /--take source or --take destination/],
     ['configure --policy ignore', /say which tables/],
     ['precheck --last --ignore-alerts', /--last runs nothing/],

@@ -73,6 +73,7 @@ async function running(id: string, host: string, retryConnectionMinutes: number)
     name: id,
     pool: 'default',
     arbiter: 'b',
+    shards: 1,
     sides: { a: side(host), b: side(`${id}-b`) },
     createdAt: now.toISOString(),
   });

@@ -64,11 +64,13 @@ export const createPairBody = z
     environment: pair.shape.environment,
     pool: pair.shape.pool,
     arbiter: pair.shape.arbiter,
+    shards: pair.shape.shards,
     sides: z.strictObject({ a: endpointInput, b: endpointInput }),
   })
   .openapi('CreatePair', {
     example: {
       name: 'shop',
+      shards: 1,
       sides: {
         a: { url: 'postgres://sync:secret@a.example.com:5432/shop?sslmode=verify-full' },
         b: { host: 'b.example.com', port: 5432, database: 'shop', user: 'sync', secret: 'local:shop-b' },
@@ -179,6 +181,7 @@ export const pairView = z
     name: pair.shape.name,
     environment: pair.shape.environment,
     pool: z.string(),
+    shards: z.number().int(),
     arbiter: z.enum(sides),
     sides: z.strictObject({ a: endpoint, b: endpoint }),
     createdAt: z.string(),

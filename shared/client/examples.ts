@@ -32,7 +32,7 @@ const endpoint = (name: string) => ({
   ...{ secret: `local:k3v9x0qa7m-${name}`, tls: 'verify-full' },
 });
 const pair = {
-  ...{ id: 'k3v9x0qa7m', name: 'shop', pool: 'default', arbiter: 'b' },
+  ...{ id: 'k3v9x0qa7m', name: 'shop', pool: 'default', arbiter: 'b', shards: 1 },
   sides: { a: endpoint('a'), b: endpoint('b') },
   ...{ createdAt: at, deleting: false },
   tasks: { forward: task('forward'), reverse: task('reverse') },

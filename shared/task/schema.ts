@@ -198,6 +198,15 @@ export const pair = z.strictObject({
   environment: z.string().max(64).optional(),
   pool: z.string().max(64).default('default').describe('which capture service picks the tasks up'),
   arbiter: z.enum(sides).default('b'),
+  shards: z
+    .number()
+    .int()
+    .min(1)
+    .max(16)
+    .default(1)
+    .describe(
+      'with more than one, rows of different shards are applied side by side and transactions are not whole',
+    ),
   sides: z.strictObject({ a: endpoint, b: endpoint }),
   createdAt: z.string(),
 });
@@ -233,6 +242,10 @@ export const preparedTable = z.strictObject({
     .array(z.string())
     .optional()
     .describe('its foreign keys on the source, as signatures (shared/postgres/foreign-keys.ts)'),
+  shard: z
+    .union([z.number().int().min(0), z.literal('key')])
+    .optional()
+    .describe('where its rows go: all to one shard, or each by its key; absent: to the first'),
 });
 export type PreparedTable = z.infer<typeof preparedTable>;
 

@@ -37,7 +37,7 @@ test('the whole procedure, from a new pair to nothing left, by commands alone', 
   const created = await run(`pair create --name shop --a ${bare(a)} --b ${bare(b)}`);
   expect(created).toMatchObject({ code: 2, err: expect.stringMatching(/side a needs a password/) });
   const passwords = { PGTWIN_A_PASSWORD: a.password, PGTWIN_B_PASSWORD: b.password };
-  await ok(`pair create --name shop --a ${bare(a)} --b ${bare(b)}`, passwords);
+  await ok(`pair create --name shop --shards 1 --a ${bare(a)} --b ${bare(b)}`, passwords);
   const { pairs } = await json('pair list');
   expect(pairs).toMatchObject([{ name: 'shop', sides: { a: { database: a.name, tls: 'disable' } } }]);
   const id = pairs[0].id as string;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { finishInitialization } from '../../functions/capture/finish.ts';
 import { readCopyMessage } from '../../shared/copy/work.ts';
 import { openLog } from '../../shared/log/log.ts';
-import { publicationName, slotName } from '../../shared/postgres/names.ts';
+import { originName, publicationName, slotName } from '../../shared/postgres/names.ts';
 import { lsnOf } from '../../shared/stream/position.ts';
 import { openCopyTwin } from '../support/copy-twin.ts';
 import { differences } from '../support/tables.ts';
@@ -108,6 +108,27 @@ test('publications and slots of both directions are there before the copy, and a
   expect(prepared.generation).toBe(1);
   expect(twin.work.sent.length).toBe(sent);
   expect(await twin.b.rows(slot, [slotName(reverse)])).toEqual(before);
+});
+
+test('each shard of the pair has a progress row and an origin, for both tasks', async () => {
+  await using twin = await openCopyTwin({
+    a: { schema: 'create table item (id int primary key); insert into item values (1)' },
+    shards: 3,
+  });
+  const reverse = await twin.configure('reverse', all, { autoStart: true });
+  const forward = await twin.configure('forward', all, { start: true });
+  await twin.initialize('forward');
+  for (const [side, task] of [
+    [twin.b, forward],
+    [twin.a, reverse],
+  ] as const) {
+    const rows = `select shard, generation::int from pgtwin.apply_progress where task = $1 order by shard`;
+    expect(await side.rows(rows, [task])).toEqual([0, 1, 2].map((shard) => ({ shard, generation: 1 })));
+    const origins = `select roname from pg_replication_origin where roname like $1 order by roname`;
+    expect(await side.rows(origins, [`pgtwin\\_${task}\\_%`])).toEqual(
+      [0, 1, 2].map((shard) => ({ roname: originName(task, shard) })),
+    );
+  }
 });
 
 const columns = /* sql */ `id int primary key, b bool, c "char", n name, i8 int8, i2 int2, v int2vector, t text, o oid,

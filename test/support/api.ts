@@ -95,7 +95,7 @@ const endpointOf = (name: string): Pair['sides']['a'] => ({
 /** Stores a pair as if both databases had answered. */
 export async function storePair({ repository }: TestApi, id = 'pair0001'): Promise<string> {
   await repository.createPair({
-    ...{ id, name: 'shop', pool: 'default', arbiter: 'b', createdAt: '2026-01-01T00:00:00.000Z' },
+    ...{ id, name: 'shop', pool: 'default', arbiter: 'b', shards: 1, createdAt: '2026-01-01T00:00:00.000Z' },
     sides: { a: endpointOf('a'), b: endpointOf('b') },
   });
   return id;

@@ -36,6 +36,7 @@ export async function connectBoth(
     await group.getByLabel(`Password of side ${side}`).fill(password);
   }
   await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('Shards').fill('1');
   await page.getByRole('button', { name: 'Connect and continue' }).click();
 }
 

@@ -60,7 +60,9 @@ export type CopyTwin = AsyncDisposable & {
 export async function openCopyTwin(options: {
   readonly a?: TestDatabaseOptions;
   readonly b?: TestDatabaseOptions;
+  readonly shards?: number;
 }): Promise<CopyTwin> {
+  const { shards = 1 } = options;
   const [a, b] = await Promise.all([openDatabase('a', options.a), openDatabase('b', options.b)]);
   const table = openMemoryTable();
   const secrets = openMemorySecretStore();
@@ -83,6 +85,7 @@ export async function openCopyTwin(options: {
     name: 'test',
     pool: 'default',
     arbiter: 'b',
+    shards,
     sides,
     createdAt: new Date().toISOString(),
   });
@@ -118,6 +121,7 @@ export async function openCopyTwin(options: {
         ...(await configured(taskIdOf(pair, direction))),
         opposite: other.configVersion > 0 ? await configured(other.id) : undefined,
         arbiter: 'b',
+        shards,
         source: await targetOf(direction === 'forward' ? sides.a : sides.b, secrets),
         destination: await targetOf(direction === 'forward' ? sides.b : sides.a, secrets),
         table,

@@ -17,6 +17,8 @@ export type PrecheckSetting = {
   readonly a: TestDatabase;
   readonly b: TestDatabase;
   readonly direction?: Direction;
+  /** Of the pair; one unless said otherwise. */
+  readonly shards?: number;
   /** Of the task that is checked; all of schema public unless said otherwise. */
   readonly config?: object;
   /** Of the other task, which then is configured. */
@@ -48,13 +50,13 @@ const taskOf = (direction: Direction, state: TaskState): Task => ({
 
 /** Runs the precheck on two test databases, without the API around it. */
 export async function precheck(setting: PrecheckSetting): Promise<PrecheckReport> {
-  const { a, b, direction = 'forward', config = {}, opposite, limits, items } = setting;
+  const { a, b, direction = 'forward', shards = 1, config = {}, opposite, limits, items } = setting;
   const endpoint = (database: TestDatabase) => {
     const { password: _password, ...rest } = targetOfDatabase(database);
     return { ...rest, secret: 'local:none' };
   };
   const pair: Pair = {
-    ...{ id: 'precheck', name: 'test', pool: 'default', arbiter: 'b', createdAt: '' },
+    ...{ id: 'precheck', name: 'test', pool: 'default', arbiter: 'b', shards, createdAt: '' },
     sides: { a: endpoint(a), b: endpoint(b) },
   };
   const other = direction === 'forward' ? 'reverse' : 'forward';

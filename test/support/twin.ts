@@ -71,6 +71,8 @@ export type TwinOptions = {
   /** Only the forward task. */
   readonly oneWay?: boolean;
   readonly arbiter?: 'a' | 'b';
+  /** Absent: one, so that transactions are whole. */
+  readonly shards?: number;
   /** Done while the forward task starts. */
   readonly whileStarting?: (a: TestDatabase, b: TestDatabase) => Promise<void>;
   /** Servers of the test's own, which it may stop. */
@@ -114,6 +116,7 @@ export async function openTwin(on: Pick<TestPlatform, 'call'>, options: TwinOpti
   const created = await call<{ id: string }>('POST', '/v1/pairs', {
     name: 'test',
     ...(options.arbiter ? { arbiter: options.arbiter } : {}),
+    ...(options.shards ? { shards: options.shards } : {}),
     sides: { a: { url: reached('a', a.url) }, b: { url: reached('b', b.url) } },
   });
   const pair = created.id;
@@ -228,7 +231,7 @@ async function passMarkers(twin: Twin, directions: readonly ('forward' | 'revers
       `${direction} has passed ${marker!.lsn}`,
       async (saw) => {
         const rows = await destination.superuserRows<{ passed: boolean; at: string }>(
-          `select end_lsn >= '${marker!.lsn}' as passed, end_lsn::text as at from pgtwin.apply_progress where task = '${task}'`,
+          `select min(end_lsn) >= '${marker!.lsn}' as passed, min(end_lsn)::text as at from pgtwin.apply_progress where task = '${task}'`,
         );
         saw(rows[0]?.at ?? 'no progress row');
         return rows[0]?.passed;

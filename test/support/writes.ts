@@ -35,7 +35,7 @@ async function tallyOf(twin: Twin): Promise<Tally> {
       [from.side],
     );
     const [progress] = await to.superuserRows<{ n: string }>(
-      /* sql */ `select changes::text as n from pgtwin.apply_progress where task = $1`,
+      /* sql */ `select sum(changes)::text as n from pgtwin.apply_progress where task = $1`,
       [`${twin.pair}_${direction}`],
     );
     return { written: rows!.n, applied: Number(progress?.n ?? 0) };

@@ -39,6 +39,17 @@ test('a plain owner with REPLICATION passes all privileges but the two that have
   await failsThenPasses('replication-origins', setting, 'alert', /carry no origin/);
 });
 
+test('each shard needs an origin of its own', async () => {
+  await using a = await openDatabase('a', { schema: table });
+  await using b = await openDatabase('b');
+  const few = await checkItem('replication-origins', { a, b, shards: 16 });
+  expect(few).toMatchObject({ status: 'passed', details: [expect.stringMatching(/ 16 needed$/)] });
+  const many = await checkItem('replication-origins', { a, b, shards: 1000 });
+  expect(many).toMatchObject({ status: 'alert', cause: expect.stringMatching(/^Too few origins/) });
+  const [fix] = many.fix;
+  expect(fix?.sql).toMatch(/^alter system set max_(active_replication_origins|replication_slots) = \d{4};$/);
+});
+
 test('REPLICATION', async () => {
   await using a = await openDatabase('a', { account: 'plain', schema: table });
   await using b = await openDatabase('b');

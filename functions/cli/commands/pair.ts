@@ -38,6 +38,11 @@ export const createPair = defineCommand({
     environment: { type: 'string', value: 'TAG', help: 'a label, such as production' },
     pool: { type: 'string', value: 'POOL', help: 'which capture service picks the tasks up' },
     arbiter: { type: 'string', choices: sides, help: 'which side decides conflicts (b)' },
+    shards: {
+      type: 'string',
+      value: 'N',
+      help: 'above 1 changes are applied side by side and transactions are not whole; never changed (1, at most 16)',
+    },
     file: {
       type: 'string',
       value: 'FILE',
@@ -54,12 +59,13 @@ export const createPair = defineCommand({
     'pgtwin pair create --file pair.json',
   ],
   async run({ api, io, say, print }, values) {
-    const { name, environment, pool, arbiter } = values;
+    const { name, environment, pool, arbiter, shards } = values;
     const facts = {
       ...(name === undefined ? {} : { name }),
       ...(environment === undefined ? {} : { environment }),
       ...(pool === undefined ? {} : { pool }),
       ...(arbiter === undefined ? {} : { arbiter }),
+      ...(shards === undefined ? {} : { shards: integerOf(shards, '--shards', 1) }),
     };
     let body: CreatePair;
     if (values.file !== undefined) {
@@ -119,7 +125,7 @@ export const showPair = defineCommand({
       );
     }
     say(
-      `  arbiter ${pair.arbiter}, pool ${pair.pool}, created ${pair.createdAt}${pair.environment ? `, ${pair.environment}` : ''}`,
+      `  arbiter ${pair.arbiter}, pool ${pair.pool}${pair.shards > 1 ? `, ${pair.shards} shards` : ''}, created ${pair.createdAt}${pair.environment ? `, ${pair.environment}` : ''}`,
     );
     for (const direction of directions)
       say(`  ${direction} may: ${pair.tasks[direction].allowedActions.join(', ') || 'nothing'}`);

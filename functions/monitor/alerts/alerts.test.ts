@@ -75,7 +75,7 @@ async function running(more: object = {}) {
     ...{ host, port: 5432, database: 'app', user: 'u', secret: 'local:x', tls: 'disable' as const },
   });
   await repository.createPair({
-    ...{ id, name: 'shop', pool: 'default', arbiter: 'b', createdAt: now.toISOString() },
+    ...{ id, name: 'shop', pool: 'default', arbiter: 'b', shards: 1, createdAt: now.toISOString() },
     sides: { a: side('a'), b: side('b') },
   });
   const { port } = receiver.address() as AddressInfo;

@@ -237,7 +237,7 @@ select array(
     where p.pronamespace = 'pg_catalog'::regnamespace and p.proname = any ($1::text[])
       and not has_function_privilege(p.oid, 'execute') order by 1) as refused,
   coalesce(current_setting('max_active_replication_origins', true), current_setting('max_replication_slots'))::int as most,
-  (select count(*) from pg_replication_origin where roname <> $2)::int as used,
+  (select count(*) from pg_replication_origin where roname <> all ($2::text[]))::int as used,
   case when current_setting('max_active_replication_origins', true) is null
     then 'max_replication_slots' else 'max_active_replication_origins' end as setting`;
 type Origins = { refused: string[]; most: number; used: number; setting: string };
@@ -245,11 +245,13 @@ type Origins = { refused: string[]; most: number; used: number; setting: string 
 export const replicationOrigins: Check = {
   item: 'replication-origins',
   title: 'The account may use replication origins on the destination',
-  run: async ({ destination, task }) => {
-    const [found] = await destination.rows<Origins>(originsSql, [originFunctions, originName(task.id, 0)]);
+  run: async ({ destination, pair, task }) => {
+    // Shards are applied side by side, each under an origin of its own.
+    const own = Array.from({ length: pair.shards }, (_, shard) => originName(task.id, shard));
+    const [found] = await destination.rows<Origins>(originsSql, [originFunctions, own]);
     const { refused, most, used, setting } = found!;
-    const details = [`${used} of ${most} origins used`];
-    const full = used >= most;
+    const details = [`${used} of ${most} origins used, ${own.length} needed`];
+    const full = used + own.length > most;
     if (refused.length === 0 && !full)
       return passed(
         'Synchronized rows carry an origin: the server itself keeps them from going back.',
@@ -259,13 +261,20 @@ export const replicationOrigins: Check = {
     return alert(
       refused.length > 0
         ? 'Synchronized rows carry no origin: they are decoded and read once more before pgtwin drops them.'
-        : 'No origin is free: synchronized rows are decoded and read once more before pgtwin drops them.',
+        : 'Too few origins are free: synchronized rows are decoded and read once more before pgtwin drops them.',
       {
         fix: [
           ...refused.map((signature) =>
             fixOn('destination', `grant execute on function pg_catalog.${signature} to ${user};`),
           ),
-          ...(full ? [fixOn('destination', `alter system set ${setting} = ${most + 10};`)] : []),
+          ...(full
+            ? [
+                fixOn(
+                  'destination',
+                  `alter system set ${setting} = ${Math.max(most, used + own.length) + 10};`,
+                ),
+              ]
+            : []),
         ],
         details: full ? [...details, 'The server must be restarted after it.'] : details,
       },

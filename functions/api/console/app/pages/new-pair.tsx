@@ -15,6 +15,7 @@ export function NewPairPage(): JSX.Element {
   const [name, setName] = useState('');
   const [environment, setEnvironment] = useState('');
   const [arbiter, setArbiter] = useState<'a' | 'b'>('b');
+  const [shards, setShards] = useState('1');
   const [a, setA] = useState<SideForm>(emptySide);
   const [b, setB] = useState<SideForm>(emptySide);
   const [busy, setBusy] = useState(false);
@@ -29,6 +30,8 @@ export function NewPairPage(): JSX.Element {
       ...(name.trim() ? { name: name.trim() } : {}),
       ...(environment.trim() ? { environment: environment.trim() } : {}),
       arbiter,
+      // What is no number is refused by the API, beside the field.
+      shards: Number(shards || '1'),
       sides: { a: sideOf(a), b: sideOf(b) },
     };
     const text = JSON.stringify(body);
@@ -89,7 +92,7 @@ export function NewPairPage(): JSX.Element {
             errors={errors.under('sides.b')}
           />
         </div>
-        <div class="card">
+        <div class="card two-columns">
           <SelectField
             label="Which side decides conflicts"
             path="arbiter"
@@ -101,6 +104,17 @@ export function NewPairPage(): JSX.Element {
               { value: 'a', text: 'Side a' },
             ]}
             hint="The arbiter is not favoured: it is only where the decision is made. Both sides end identical."
+          />
+          <TextField
+            label="Shards"
+            type="number"
+            min={1}
+            max={16}
+            path="shards"
+            errors={errors}
+            value={shards}
+            onChange={setShards}
+            hint="1 keeps transactions whole. With up to 16, rows are applied side by side, faster on larger servers, and transactions are seen in parts. Can not be changed later."
           />
         </div>
         <div class="row end">

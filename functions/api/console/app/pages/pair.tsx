@@ -99,12 +99,13 @@ export function PairPage({ id }: { id: string }): JSX.Element {
 }
 
 function PairLead({ pair }: { pair: PairView }): JSX.Element {
-  const { id, environment, createdAt, pool } = pair;
+  const { id, environment, createdAt, pool, shards } = pair;
   return (
     <>
       <code>{id}</code>
       {environment && ` · ${environment}`} · created {timeOf(createdAt)}
       {pool !== 'default' && ` · pool ${pool}`}
+      {shards > 1 && ` · ${shards} shards`}
     </>
   );
 }
