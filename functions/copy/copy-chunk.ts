@@ -12,7 +12,7 @@ import type { EtlPlan } from '../../shared/etl/plan.ts';
 import { ident, literal, qualified } from '../../shared/postgres/ident.ts';
 import { conditionSql } from '../../shared/task/condition-sql.ts';
 import { copyIn } from './copy-in.ts';
-import { CopyOut } from './copy-out.ts';
+import { CopyOut, rowsIn } from './copy-out.ts';
 import { type CopyPace, pacedStream } from './paced.ts';
 import type { CopySession } from './session.ts';
 
@@ -39,7 +39,7 @@ export async function copyChunk(
 ): Promise<boolean> {
   const { pace, signal } = how;
   const { source, destination } = session;
-  const { task, generation, attempt, lane } = message;
+  const { task, generation, attempt } = message;
   const chunk = {
     task,
     generation,
@@ -48,10 +48,12 @@ export async function copyChunk(
   };
   await destination.query('begin');
   // The chunk's row comes before the origin is set, so that the other capture sees it.
-  const inLane = { task, generation, lane };
   // The lane is this chunk's: its time begins. Between two chunks, often of two workers, nothing of it is lost.
-  const begin = async () => pace.begin(pace.isLimited ? await readLaneIdle(destination, inLane) : undefined);
-  if (!(await claimChunk(destination, { ...chunk, attempt, lane }, begin))) {
+  const begin = async (lane: number) =>
+    pace.begin(pace.isLimited ? await readLaneIdle(destination, { task, generation, lane }) : undefined);
+  const wanted = { ...chunk, attempt, lane: message.lane, lanes: message.lanes };
+  const lane = await claimChunk(destination, wanted, begin);
+  if (lane === undefined) {
     await destination.query('rollback');
     return false;
   }
@@ -68,7 +70,7 @@ export async function copyChunk(
   await pace.settle(signal);
   signal.throwIfAborted();
   const unused = pace.isLimited ? pace.unusedMs : undefined;
-  if (unused !== undefined) await noteLanePaid(destination, inLane, unused);
+  if (unused !== undefined) await noteLanePaid(destination, { task, generation, lane }, unused);
   await destination.query('commit');
   await source.query('rollback');
   return true;
@@ -107,10 +109,7 @@ async function transfer(
     new CopyOut(/* sql */ `copy (${selectRange(item)}) to stdout ${format}`, BUFFER_BYTES),
   );
   const writer = destination.query(copyIn(/* sql */ `copy ${into} from stdin ${format}`, BUFFER_BYTES));
-  const stages = [
-    ...(pace.isLimited ? [pacedStream(pace, item.format, signal)] : []),
-    ...(etl ? [rewriteCopyText(etl.run)] : []),
-  ];
+  const stages = [pacedStream(pace, rowsIn, signal), ...(etl ? [rewriteCopyText(etl.run)] : [])];
   await pipeline([reader, ...stages, writer], { signal });
   if (item.merge) {
     const target = item.key ? ` (${item.key.map(ident).join(', ')})` : '';

@@ -1,9 +1,10 @@
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
 import fc from 'fast-check';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { CopyOut, giveBack } from './copy-out.ts';
+import { CopyOut, giveBack, rowsIn } from './copy-out.ts';
 
 const frame = (type: string, content: Uint8Array = Buffer.alloc(0)): Buffer => {
   const head = Buffer.alloc(5, type);
@@ -46,13 +47,20 @@ test('rows come out as they are, however the socket cuts them; all else is for t
           ...rows.slice(middle).map((each) => frame('d', each)),
           ...['c', 'C', 'Z'].map((type) => frame(type)),
         ]);
-        const came = buffer(copy);
+        const pieces: Buffer[] = [];
+        copy.on('data', (piece: Buffer) => pieces.push(piece));
+        const ended = finished(copy);
         for (let at = 0, n = 0; at < bytes.length; n++) {
           const size = cuts[n % cuts.length]!;
           stream.write(Buffer.from(bytes.subarray(at, at + size)));
           at += size;
         }
-        expect(await came).toEqual(Buffer.concat(rows));
+        await ended;
+        expect(Buffer.concat(pieces)).toEqual(Buffer.concat(rows));
+        const counted = pieces.reduce((sum, piece) => sum + rowsIn(piece), 0);
+        // Nothing is no row, of no format.
+        expect(counted).toBeGreaterThanOrEqual(rows.filter(({ length }) => length > 0).length);
+        expect(counted).toBeLessThanOrEqual(rows.length);
         expect(others).toEqual(['H', 'N', 'c', 'C', 'Z']);
         // What comes next is the client's again.
         stream.write(frame('S'));

@@ -24,6 +24,11 @@ export function giveBack(rows: Buffer): void {
   if (spent.delete(rows)) (rows.buffer as ArrayBuffer).transfer(0);
 }
 
+const counted = new WeakMap<Buffer, number>();
+
+/** How many rows are in a piece of a `CopyOut`; the end of the binary format counts as one more. */
+export const rowsIn = (piece: Buffer): number => counted.get(piece) ?? 0;
+
 /**
  * The bytes of a COPY TO STDOUT. The server sends each row in a frame of its own; they are moved together in the
  * buffer that the socket was read into, and go on by that buffer: an object for each row, as pg-copy-streams has it,
@@ -38,6 +43,7 @@ export class CopyOut extends Readable implements pg.Submittable {
   #buffer: Buffer | undefined;
   #from = 0;
   #to = 0;
+  #rows = 0;
 
   constructor(sql: string, highWaterMark: number) {
     super({ highWaterMark });
@@ -91,12 +97,14 @@ export class CopyOut extends Readable implements pg.Submittable {
       // Over the header of this frame, which has been read.
       b.copyWithin(this.#to, start, end);
       this.#to += end - start;
+      this.#rows += 1;
       return;
     }
     this.#flush();
     this.#buffer = b;
     this.#from = start;
     this.#to = end;
+    this.#rows = 1;
   }
 
   /** `whole` has been read to its end. False if the reader has enough for now. */
@@ -106,6 +114,7 @@ export class CopyOut extends Readable implements pg.Submittable {
     this.#buffer = undefined;
     if (this.destroyed) return true;
     const rows = buffer.subarray(this.#from, this.#to);
+    counted.set(rows, this.#rows);
     // Not one that is a piece of a larger buffer, which others may use.
     if (buffer === whole && whole.length === whole.buffer.byteLength) spent.add(rows);
     return this.push(rows);

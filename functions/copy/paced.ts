@@ -37,67 +37,35 @@ export function openPace(
   return { pace, close: () => clearInterval(timer) };
 }
 
+/** Pieces that take longer are cut: the flow is even, also at low limits. */
+const SLICE_MS = 200;
+
 /**
  * Lets a COPY's bytes through as the pace allows. While it holds them back nothing is read from the source, which
- * then stops reading its table.
+ * then stops reading its table. Limits may come and go while it runs. `rowsIn` tells the rows of a piece.
  */
-export function pacedStream(pace: CopyPace, format: 'text' | 'binary', signal: AbortSignal): Transform {
-  const count = format === 'text' ? countLines : binaryCounter();
+export function pacedStream(
+  pace: CopyPace,
+  rowsIn: (data: Buffer) => number,
+  signal: AbortSignal,
+): Transform {
   return new Transform({
     transform(data: Buffer, _encoding, done) {
-      pace.settle(signal).then(() => {
-        pace.spend({ bytes: data.length, rows: count(data) });
-        done(null, data);
-      }, done);
+      // As it is: what it was read into is then given back as soon as it has been written.
+      if (!pace.isLimited) return done(null, data);
+      passOn(this, data).then(() => done(), done);
     },
   });
-}
 
-/** In COPY's text format every line feed ends a row: those in values are escaped (manual, COPY, "Text Format"). */
-export function countLines(data: Buffer): number {
-  let rows = 0;
-  for (let at = data.indexOf(10); at >= 0; at = data.indexOf(10, at + 1)) rows += 1;
-  return rows;
-}
-
-const HEADER_BYTES = 11 + 4;
-
-/**
- * Counts rows of COPY's binary format in pieces cut anywhere (manual, COPY, "Binary Format"): a header, then per row
- * the number of fields, and per field its length and that many bytes; -1 fields at the end.
- */
-export function binaryCounter(): (data: Buffer) => number {
-  /** Bytes to pass over, then a number of so many bytes is next. */
-  let skip = HEADER_BYTES;
-  let extension = true;
-  let fields = 0;
-  let pending: number[] = [];
-  return (data) => {
-    let rows = 0;
-    for (let at = 0; at < data.length; ) {
-      if (skip > 0) {
-        const step = Math.min(skip, data.length - at);
-        skip -= step;
-        at += step;
-        continue;
-      }
-      pending.push(data[at]!);
-      at += 1;
-      const wide = extension || fields > 0;
-      if (pending.length < (wide ? 4 : 2)) continue;
-      const bytes = Buffer.from(pending);
-      pending = [];
-      if (extension) {
-        extension = false;
-        skip = bytes.readInt32BE(0);
-      } else if (fields > 0) {
-        fields -= 1;
-        skip = Math.max(0, bytes.readInt32BE(0));
-      } else {
-        fields = Math.max(0, bytes.readInt16BE(0));
-        if (bytes.readInt16BE(0) >= 0) rows += 1;
-      }
+  async function passOn(to: Transform, data: Buffer): Promise<void> {
+    const rows = rowsIn(data);
+    const slices = Math.max(1, Math.ceil(pace.worthMs({ bytes: data.length, rows }) / SLICE_MS));
+    const size = Math.ceil(data.length / slices);
+    for (let at = 0; at < data.length; at += size) {
+      const slice = size < data.length ? data.subarray(at, at + size) : data;
+      await pace.settle(signal);
+      pace.spend({ bytes: slice.length, rows: (rows * slice.length) / data.length });
+      to.push(slice);
     }
-    return rows;
-  };
+  }
 }

@@ -62,23 +62,47 @@ const claimSql = /* sql */ `
       where task = $1 and generation = $2 and relation = '${ATTEMPTS}' and chunk > $5)
   on conflict do nothing`;
 
+/** A chunk and who asks for it; `lane` is the one it was sent for. */
+export type Claim = LedgerKey & {
+  readonly relation: string;
+  readonly chunk: number;
+  readonly attempt: number;
+  readonly lane: number;
+  readonly lanes: number;
+};
+
 /**
- * First in a chunk's transaction: waits for the lane, then writes the chunk's row, the transaction's first change
- * (that is how the other capture knows the transaction as ours). False: the chunk is done already, or its attempt is
- * over. A twin of this chunk that is running is waited for, since its row stands in the way until it ends.
+ * First in a chunk's transaction: waits for a lane, then writes the chunk's row, the transaction's first change
+ * (that is how the other capture knows the transaction as ours). Gives the lane; undefined: the chunk is done already,
+ * or its attempt is over. A twin of this chunk that is running is waited for, since its row stands in the way until it
+ * ends.
  */
 export async function claimChunk(
   client: Queryable,
-  chunk: LedgerKey & { relation: string; chunk: number; attempt: number; lane: number },
-  /** Called when the lane is this chunk's; what it does in the transaction must not write. */
-  onLane: () => void | Promise<void> = () => {},
-): Promise<boolean> {
-  const { task, generation, relation } = chunk;
-  await client.query(/* sql */ `select pg_advisory_xact_lock(${lane})`, [task, chunk.lane]);
-  await onLane();
+  claim: Claim,
+  /** Called when a lane is this chunk's; what it does in the transaction must not write. */
+  onLane: (lane: number) => void | Promise<void> = () => {},
+): Promise<number | undefined> {
+  const { task, generation, relation } = claim;
+  const taken = await takeLane(client, claim);
+  await onLane(taken);
   await client.query(/* sql */ `select pg_advisory_xact_lock_shared(${fence})`, [task]);
-  const done = await client.query(claimSql, [task, generation, relation, chunk.chunk, chunk.attempt]);
-  return done.rowCount === 1;
+  const done = await client.query(claimSql, [task, generation, relation, claim.chunk, claim.attempt]);
+  return done.rowCount === 1 ? taken : undefined;
+}
+
+/** Any lane that is free: a worker that waits for one while another lies idle is a worker less. Else its own. */
+async function takeLane(client: Queryable, { task, lane: own, lanes }: Claim): Promise<number> {
+  const others = Array.from({ length: lanes }, (_, n) => n).filter((n) => n !== own);
+  for (const each of [own, ...others]) {
+    const { rows } = await client.query<{ taken: boolean }>(
+      /* sql */ `select pg_try_advisory_xact_lock(${lane}) as taken`,
+      [task, each],
+    );
+    if (rows[0]!.taken) return each;
+  }
+  await client.query(/* sql */ `select pg_advisory_xact_lock(${lane})`, [task, own]);
+  return own;
 }
 
 /**

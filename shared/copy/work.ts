@@ -35,7 +35,11 @@ export const copyMessage = z.strictObject({
   generation: z.number().int(),
   attempt: z.number().int().min(1).describe('one snapshot, one attempt; chunks of former ones are refused'),
   snapshot: z.string().regex(/^[0-9A-F]{8}-[0-9A-F]{8}-[0-9]+$/),
-  lane: z.number().int().min(0).describe('chunks of one lane are copied one at a time'),
+  lane: z
+    .number()
+    .int()
+    .min(0)
+    .describe('chunks of one lane are copied one at a time; if it is busy, any free one will do'),
   lanes: z.number().int().min(1).default(1).describe('lanes at work: they share the limits of the load'),
   items: z.array(copyItem).min(1),
 });

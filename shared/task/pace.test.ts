@@ -110,5 +110,6 @@ describe('a pace', () => {
     const pace = new Pace({ rows: 1000, bytes: null }, openClock());
     expect(pace.isMoreThan(250, { rows: 249, bytes: 1e9 })).toBe(false);
     expect(pace.isMoreThan(250, { rows: 250, bytes: 0 })).toBe(true);
+    expect([pace.worthMs({ rows: 500 }), pace.worthMs({ bytes: 1e9 })]).toEqual([500, 0]);
   });
 });

@@ -89,11 +89,17 @@ export class Pace<Unit extends string> {
       await this.#clock.sleep(Math.min(ms, SLICE_MS), signal);
   }
 
+  /** So long, in milliseconds, so much takes at the rates of now. */
+  worthMs(amounts: Readonly<Partial<Record<Unit, number>>>): number {
+    const each = (Object.entries(amounts) as [Unit, number][]).map(([unit, amount]) => {
+      const rate = this.#rates[unit];
+      return rate === null ? 0 : (amount / rate) * 1000;
+    });
+    return Math.max(0, ...each);
+  }
+
   /** Whether so much is more than `ms` milliseconds' worth: pieces of about that size make an even flow. */
   isMoreThan(ms: number, amounts: Readonly<Partial<Record<Unit, number>>>): boolean {
-    return (Object.entries(amounts) as [Unit, number][]).some(([unit, amount]) => {
-      const rate = this.#rates[unit];
-      return rate !== null && amount * 1000 >= rate * ms;
-    });
+    return this.worthMs(amounts) >= ms;
   }
 }

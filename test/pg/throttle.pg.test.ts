@@ -1,5 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { SQSEvent } from 'aws-lambda';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestDatabase } from '../support/database.ts';
 import { openPlatform, openTwin, type TestPlatform, type Twin } from '../support/twin.ts';
 import { until } from '../support/wait.ts';
 
@@ -92,6 +94,43 @@ test('full: bytes per second, then another number of them while it runs', async 
   const fast = chunks.filter(({ at }) => at > after + 1.5);
   expectRate(rateOfChunks(slow, 'rows') * BINARY_ROW_BYTES, 3000 * BINARY_ROW_BYTES, 'bytes of the copy');
   expectRate(rateOfChunks(fast, 'rows') * BINARY_ROW_BYTES, 6000 * BINARY_ROW_BYTES, 'bytes, faster');
+});
+
+test('full: limits that change while one chunk is copied are kept from then on', async () => {
+  const rows = 90_000;
+  let other: TestDatabase | undefined;
+  const opening = openTwin(on, {
+    schema: `${table}; ${filler(1, rows)}; analyze item`,
+    oneWay: true,
+    forward: { copyParallelism: 1, chunkRows: 1_000_000, limits: { full: { rowsPerSecond: 3000 } } },
+    async whileStarting(_a, b) {
+      other = b;
+    },
+  });
+  const pair = await copyingPair();
+  /** What the server has taken so far, in its own words. */
+  const taken = async () => {
+    const at = performance.now();
+    const found = await other?.superuserRows<{ tuples: number; bytes: number }>(
+      `select tuples_processed::int as tuples, bytes_processed::int as bytes from pg_stat_progress_copy
+       where datname = current_database() and command = 'COPY FROM'`,
+    );
+    return found?.[0] && { ...found[0], at };
+  };
+  const measure = async (unit: 'tuples' | 'bytes', limit: number, what: string) => {
+    // Workers look at the limits every second.
+    await pause(2_000);
+    const before = await until('the copy to be under way', taken);
+    await pause(5_000);
+    const after = (await taken())!;
+    expectRate(((after[unit] - before[unit]) / (after.at - before.at)) * 1000, limit, what);
+  };
+  await measure('tuples', 3000, 'rows of one chunk');
+  await patch(pair, { full: { rowsPerSecond: null, bytesPerSecond: 250_000 } });
+  await measure('bytes', 250_000, 'bytes of one chunk');
+  await patch(pair, { full: { bytesPerSecond: null } });
+  await using twin = await opening;
+  expect(await twin.b.rows('select count(*)::int as n from item')).toEqual([{ n: rows }]);
 });
 
 test('full: queries per second, and changed while it runs', async () => {
