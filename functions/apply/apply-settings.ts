@@ -3,6 +3,7 @@ import type { Side } from '../../shared/conflict/rows.ts';
 import type { Seen } from '../../shared/conflict/seen.ts';
 import type { SourceFacts } from '../../shared/conflict/steps.ts';
 import type { DecodedChanges, DecodedTransaction } from '../../shared/stream/decode.ts';
+import type { Placing } from '../../shared/task/placing.ts';
 import type { ConflictLogSettings } from './conflict-log.ts';
 import type { ChoiceOf, Role } from './exact.ts';
 import type { ShapeOf } from './objects.ts';
@@ -28,6 +29,8 @@ export type ApplySettings = {
   readonly wants: (table: ApplyTable, kind: number) => boolean;
   /** What becomes of rows before they are applied; undefined where all stay as they are. */
   readonly shapeOf: ShapeOf | undefined;
+  /** The shards of the task's tables. */
+  readonly placing: Placing;
 };
 
 /**

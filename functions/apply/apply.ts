@@ -46,14 +46,15 @@ export class Apply {
     this.#deps = deps;
   }
 
-  /** One invocation. Groups are applied one behind the other; a failure of one does not concern the others. */
+  /** One invocation. Groups are applied beside each other; a failure of one does not concern the others. */
   async handle(event: SQSEvent): Promise<SQSBatchResponse> {
     const groups = groupRecords(event.Records);
     const failed = new Map<string, number>();
-    for (const [group, records] of groups) {
+    const each = async ([group, records]: [string, readonly SQSRecord[]]): Promise<void> => {
       const from = await this.#group(group, records);
       if (from < records.length) failed.set(group, from);
-    }
+    };
+    await Promise.all([...groups].map(each));
     return { batchItemFailures: failuresOf(groups, failed) };
   }
 

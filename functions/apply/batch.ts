@@ -13,6 +13,7 @@ import { limits } from '../../shared/stream/limits.ts';
 import { decompress, inlineRecords, type Message, type MessageHeader } from '../../shared/stream/message.ts';
 import type { BlobStore } from '../../shared/task/ports.ts';
 import { admit } from './admit.ts';
+import { changesOfShards, lockOthers, shardsWithout, watermarkFor } from './all-shards.ts';
 import type { ApplySettings, Mode } from './apply-settings.ts';
 import { logStop } from './conflict-log.ts';
 import { CopyCollides } from './copy-rows.ts';
@@ -74,10 +75,28 @@ export async function applyMessages(
   return total;
 }
 
-const applyTogether = (part: readonly Message[], options: BatchOptions): Promise<BatchResult> =>
-  part.length === 1 && (part[0]!.header.parts?.length ?? 0) > 1
-    ? applyParts(part[0]!, options)
-    : applyPortion(part, options);
+async function applyTogether(part: readonly Message[], options: BatchOptions): Promise<BatchResult> {
+  const [first] = part;
+  if (!first || !goesAlone(first)) return applyPortion(part, options);
+  return first.header.transactions === 0 ? lookForGap(first, options) : applyParts(first, options);
+}
+
+/** A transaction in several stored parts, or of several shards; or a message that has none at all. */
+const goesAlone = ({ header }: Message): boolean =>
+  (header.parts?.length ?? 0) > 1 || header.allShards === true || header.transactions === 0;
+
+/** A message without changes shows that what should have come before it was lost. */
+async function lookForGap({ header }: Message, options: BatchOptions): Promise<BatchResult> {
+  const { session, log } = options;
+  return inTransaction(session, async () => {
+    const { generation, epoch, position } = await lockOrRefuse(options);
+    if (header.generation !== generation || header.epoch < epoch || header.previous <= position)
+      return nothing(false);
+    log.warn('messages are missing', { watermark: position, behind: header.previous });
+    await noteGap(session, header.epoch);
+    return nothing(true);
+  });
+}
 
 /** Stored parts are gone: as if the messages had been lost. The slot still has what they named. */
 async function askAgain(
@@ -101,12 +120,12 @@ async function askAgain(
 /** Bytes of changes that one destination transaction may hold in memory. */
 const PORTION_BYTES = 48 * 1024 * 1024;
 
-/** Messages that go together; one whose transaction is in several stored parts goes alone. */
+/** Messages that go together; some go alone. */
 function portions(messages: readonly Message[]): Message[][] {
   const out: Message[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
   for (const message of messages) {
-    const alone = (message.header.parts?.length ?? 0) > 1;
+    const alone = goesAlone(message);
     if (alone || bytes + message.header.bytes > PORTION_BYTES) {
       out.push([]);
       bytes = 0;
@@ -183,7 +202,7 @@ async function attempt(
         const writer = new BatchWriter(session, settings, progress);
         const transactions = numbers.map((n) => decoded.transactions[n]!);
         const seenBy = numbers.map((n) => writer.seenFloor(seen[n]!));
-        const ownFloor = seenBy.at(-1)!.floor;
+        const ownFloor = writer.ownFloor(header.floor, seenBy.at(-1)!);
         const { generation, epoch } = header;
         writer.advance({ decoded, transactions, generation, epoch, ownFloor });
         await writer.write({ decoded, transactions, seenBy }, mode);
@@ -261,21 +280,26 @@ async function applyParts(message: Message, options: BatchOptions): Promise<Batc
   throw new PgtwinError('internal', { detail: 'A batch was neither written nor refused.' });
 }
 
-async function writeParts({ header }: Message, options: BatchOptions, mode: Mode): Promise<BatchResult> {
+async function writeParts(message: Message, options: BatchOptions, mode: Mode): Promise<BatchResult> {
+  const { header } = message;
   const { session, blobs, settings } = options;
   const progress = await lockOrRefuse(options);
-  const { numbers, gap } = admit(progress, [{ header, transactions: [{ position: header.last }] }], {
-    from: 0,
-    to: 1,
-  });
+  const others = header.allShards ? await lockOthers(session) : [];
+  const missing = shardsWithout(header.last, [{ shard: session.shard, ...progress }, ...others]);
+  const unit = { header, transactions: [{ position: header.last }] };
+  const { numbers, gap } = admit(watermarkFor(header, progress, missing), [unit], { from: 0, to: 1 });
   if (gap !== undefined) await noteGap(session, gap);
   if (numbers.length === 0) return nothing(gap !== undefined);
-  const writer = new BatchWriter(session, settings, progress);
+  const writer = new BatchWriter(session, settings, progress, others);
   const decoder = new RecordDecoder();
   const seen = writer.seenFloor(parseSeen(header.seen));
-  const parts = header.parts!;
-  const read = async (n: number): Promise<DecodedChanges> =>
-    decoder.decode(decompress(await blobs.get(parts[n]!.key)));
+  const ownFloor = writer.ownFloor(header.floor, seen);
+  const parts = header.parts ?? [undefined];
+  const read = async (n: number): Promise<DecodedChanges> => {
+    const stored = parts[n];
+    const decoded = decoder.decode(stored ? decompress(await blobs.get(stored.key)) : inlineRecords(message));
+    return missing.size > others.length ? decoded : changesOfShards(decoded, settings.placing, missing);
+  };
   let coming: Promise<DecodedChanges> | undefined;
   for (const n of parts.keys()) {
     const part = await (coming ?? read(n));
@@ -286,9 +310,9 @@ async function writeParts({ header }: Message, options: BatchOptions, mode: Mode
     const { transactions } = decoded;
     const { endLsn, changes, generation, epoch } = header;
     const whole = { endLsn, changes };
-    if (n === 0) writer.advance({ decoded, transactions, generation, epoch, ownFloor: seen.floor, whole });
+    if (n === 0) writer.advance({ decoded, transactions, generation, epoch, ownFloor, whole });
     if (transactions.length > 0) await writer.write({ decoded, transactions, seenBy: [seen] }, mode);
   }
-  await writer.finish(seen.floor);
+  await writer.finish(ownFloor);
   return { transactions: 1, changes: header.changes, conflicts: writer.conflicts.length, gap: false };
 }

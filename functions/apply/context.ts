@@ -4,6 +4,7 @@ import { qualified } from '../../shared/postgres/ident.ts';
 import { tag } from '../../shared/postgres/pgoutput.ts';
 import { type Choice, findChoice, keyHash, readChoices } from '../../shared/task/choice.ts';
 import { mayStop } from '../../shared/task/conflict-config.ts';
+import { type Placing, placingOf } from '../../shared/task/placing.ts';
 import { readPrepared } from '../../shared/task/prepared.ts';
 import type { Repository } from '../../shared/task/repository.ts';
 import {
@@ -95,7 +96,8 @@ async function readWhole(
   const mirrored = mirroredBy(config, prepared.list, both);
   const foreignKeys = new Map(prepared.list.map((t) => [qualified(t.schema, t.name), t.references ?? []]));
   const references = ({ source }: ApplyTable) => foreignKeys.get(qualified(source.schema, source.name)) ?? [];
-  const settings = settingsOf({ task, pair, config, other, mirrored, objects, references });
+  const placing = placingOf(prepared.list, pair.shards);
+  const settings = settingsOf({ task, pair, config, other, mirrored, objects, references, placing });
   return { pair, task, config, objects, settings, other: opposite, readAt: now, wholeAt: now };
 }
 
@@ -109,9 +111,11 @@ type Read = {
   /** Signatures of the foreign keys that a table has on the source. */
   readonly references: (table: ApplyTable) => readonly string[];
   readonly objects: TaskObjects;
+  readonly placing: Placing;
 };
 
-function settingsOf({ task, pair, config, other, mirrored, objects, references }: Read): ApplySettings {
+function settingsOf(read: Read): ApplySettings {
+  const { task, pair, config, other, mirrored, objects, references, placing } = read;
   const here = destinationOf(task.direction);
   const there = sourceOf(task.direction);
   const role: Role = here === pair.arbiter ? 'arbiter' : 'follower';
@@ -146,6 +150,7 @@ function settingsOf({ task, pair, config, other, mirrored, objects, references }
       return wanted.get(kind) ?? true;
     },
     shapeOf: objects.shapeOf,
+    placing,
   };
 }
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { keyText } from '../../shared/conflict/rows.ts';
+import { parseTextArray, textArray } from '../../shared/postgres/text-array.ts';
 import { ControlBook } from './control-book.ts';
-import { parseTextArray, textArray } from './control-rows.ts';
 import type { ApplyTable } from './tables.ts';
 
 const table = { sql: '"public"."item"', table: { key: [0] } } as unknown as ApplyTable;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { parseTextArray } from '../../shared/postgres/text-array.ts';
 import { RecordDecoder } from '../../shared/stream/decode.ts';
 import {
   pgoutput,
@@ -8,7 +9,6 @@ import {
   type TestRelation,
   type TestRow,
 } from '../../test/support/pgoutput-bytes.ts';
-import { parseTextArray } from './control-rows.ts';
 import { netChanges, type Run } from './net-change.ts';
 import { planTable, type SetStatement } from './plan.ts';
 import type { ApplyTable } from './tables.ts';

@@ -24,11 +24,14 @@ export class OwnXids {
     this.#task = task;
   }
 
-  /** Those that count now. `newest` are the progress row's, under its lock. */
-  async current(client: Queryable, newest: XidRanges): Promise<XidRanges> {
+  /**
+   * Those that count now. `newest` are the progress row's, under its lock; `ofAll`: what other shards wrote counts too,
+   * which is only in the table.
+   */
+  async current(client: Queryable, newest: XidRanges, ofAll = false): Promise<XidRanges> {
     const last = this.#known.at(-1);
     const follows = newest.length === 0 || (last !== undefined && newest[0]! <= last);
-    if (!this.#loaded || !follows) {
+    if (!this.#loaded || !follows || ofAll) {
       const { rows } = await client.query<{ xid: bigint }>(readSql, [this.#task]);
       this.#known = addXids(
         [],

@@ -58,12 +58,12 @@ export async function lockProgress(session: Session, opposite: string): Promise<
 const advanceSql = /* sql */ `
   with own as (insert into pgtwin.apply_xid (task, xid) select $1, $12::int8 where $12::int8 is not null)
   update pgtwin.apply_progress
-     set generation = $3, epoch = $4, position = $5, end_lsn = $6, source_time = $7, seen = $8, own = $9,
+     set generation = $3, epoch = $4, position = greatest(position, $5), end_lsn = greatest(end_lsn, $6::pg_lsn), source_time = $7, seen = $8, own = $9,
          transactions = transactions + $10, changes = changes + $11, applied_at = clock_timestamp()
    where task = $1 and shard = $2`;
 
 /** The newest of apply's own xids that the progress row keeps; all are in pgtwin.apply_xid. */
-const OWN_RANGES = 64;
+export const OWN_RANGES = 64;
 
 export type Advance = {
   readonly generation: number;

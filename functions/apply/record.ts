@@ -1,5 +1,6 @@
 import type { Row, Side } from '../../shared/conflict/rows.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
+import { textArray } from '../../shared/postgres/text-array.ts';
 import type {
   AnswerWrite,
   ControlBook,
@@ -8,7 +9,6 @@ import type {
   PullChange,
   PullWrite,
 } from './control-book.ts';
-import { textArray } from './control-rows.ts';
 import { type LockedRow, lockRow, lockRows } from './rows.ts';
 import type { Session } from './session.ts';
 import type { ApplyTable } from './tables.ts';

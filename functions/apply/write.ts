@@ -3,6 +3,7 @@ import { addXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
 import { type Relation, valueAt } from '../../shared/postgres/pgoutput.ts';
 import type { DecodedChanges, DecodedTransaction } from '../../shared/stream/decode.ts';
 import { lsnText } from '../../shared/stream/position.ts';
+import { advanceOthers, type OtherShard } from './all-shards.ts';
 import type { ApplySettings, Batch, Mode } from './apply-settings.ts';
 import { logConflicts, pruneLog } from './conflict-log.ts';
 import type { OpenControls } from './control-book.ts';
@@ -31,6 +32,8 @@ export class BatchWriter {
   readonly #session: Session;
   readonly #settings: ApplySettings;
   readonly #progress: Progress;
+  /** Of a transaction that concerns several shards: the others. */
+  readonly #others: readonly OtherShard[];
   #own: XidRanges = [];
   readonly #published: boolean;
   #open: OpenControls = new Map();
@@ -42,8 +45,14 @@ export class BatchWriter {
   #tables = new Map<Relation, ApplyTable>();
   #userChanges = 0;
 
-  constructor(session: Session, settings: ApplySettings, progress: Progress) {
+  constructor(
+    session: Session,
+    settings: ApplySettings,
+    progress: Progress,
+    others: readonly OtherShard[] = [],
+  ) {
     this.#session = session;
+    this.#others = others;
     this.#settings = settings;
     this.#progress = progress;
     this.#seen = progress.seen;
@@ -64,6 +73,17 @@ export class BatchWriter {
     return this.#floored.raised;
   }
   #floored: { readonly seen: Seen; readonly raised: Seen } | undefined;
+
+  /**
+   * Below it what this side wrote is known everywhere: `floor` is that of all shards, if there are several, `seen` what
+   * the newest author had seen.
+   */
+  ownFloor(floor: string | undefined, seen: Seen): bigint {
+    if (floor === undefined) return seen.floor;
+    const { slotXmin = 0n } = this.#progress;
+    const ofAll = BigInt(floor);
+    return ofAll > slotXmin ? ofAll : slotXmin;
+  }
 
   get conflicts(): readonly LoggedConflict[] {
     return this.#executor?.conflicts ?? [];
@@ -87,11 +107,12 @@ export class BatchWriter {
     this.#note(decoded, transactions);
     const last = transactions.at(-1)!;
     if (batch.whole) this.#userChanges = batch.whole.changes;
+    const endLsn = batch.whole?.endLsn ?? lsnText(last.endLsn);
     advanceProgress(this.#session, {
       generation: batch.generation,
       epoch: batch.epoch,
       position: last.position,
-      endLsn: batch.whole?.endLsn ?? lsnText(last.endLsn),
+      endLsn,
       sourceTime: last.time,
       seen: this.#seen,
       xid: this.#userChanges > 0 ? this.#progress.xid : undefined,
@@ -99,6 +120,10 @@ export class BatchWriter {
       ownFloor: batch.ownFloor,
       transactions: transactions.length,
       changes: this.#userChanges,
+    });
+    advanceOthers(this.#session, this.#others, {
+      ...{ epoch: batch.epoch, position: last.position, time: last.time, sourceXid: last.xid },
+      ...{ endLsn, xid: this.#progress.xid, ownFloor: batch.ownFloor },
     });
   }
 
@@ -202,7 +227,8 @@ export class BatchWriter {
     if (this.#published) {
       const { client, ownXids } = this.#session;
       this.#open = await readOpenControls(client, opposite);
-      this.#own = addXids(await ownXids.current(client, this.#progress.own), [this.#progress.xid]);
+      const own = await ownXids.current(client, this.#progress.own, this.#others.length > 0);
+      this.#own = addXids(own, [this.#progress.xid]);
     }
     this.#executor = new ExactExecutor({
       session: this.#session,

@@ -1,19 +1,24 @@
 import { z } from 'zod';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
+import { asPosition, zeroPosition } from '../../shared/stream/position.ts';
 import type { Table } from '../../shared/task/table.ts';
 
 /**
  * What belongs to the WAL position that is confirmed to the slot: saved before confirming. A stream that starts again
  * starts from it. Replaced only by its reader's conditional write, so a former owner of the lease can't turn it back.
  */
-const checkpoint = z.strictObject({
-  generation: z.number().int(),
-  epoch: z.number().int(),
-  lsn: z.string(),
-  position: z.string().nullable(),
-  seen: z.string(),
-  newest: z.string(),
-});
+const run = { generation: z.number().int(), epoch: z.number().int(), lsn: z.string(), newest: z.string() };
+const position = z.string().transform((text) => asPosition(text));
+const shard = z.strictObject({ position, seen: z.string() });
+const current = z.strictObject({ ...run, shards: z.array(shard).min(1) });
+/** As it was written before there were shards. */
+const former = z
+  .strictObject({ ...run, position: position.nullable(), seen: z.string() })
+  .transform(({ position: at, seen, ...rest }) => ({
+    ...rest,
+    shards: [{ position: at ?? zeroPosition, seen }],
+  }));
+const checkpoint = z.union([current, former]);
 export type Checkpoint = z.infer<typeof checkpoint>;
 
 /** Reads and writes the checkpoint of one task for one owner. */

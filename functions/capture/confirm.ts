@@ -3,13 +3,20 @@ import type { Position } from '../../shared/stream/position.ts';
 /** A reading of the destination's progress row, with its WAL positions taken after the row (in one statement). */
 export type Reading = { readonly position: Position; readonly insertLsn: bigint; readonly flushLsn: bigint };
 
-/** What may be confirmed to the slot, and what had been seen of the other side at that point. */
+/** What may be confirmed to the slot as far as one shard is concerned, and what it had seen of the other side there. */
 export type Confirmable = {
   readonly lsn: bigint;
   /** Nothing above this position may have been forgotten by the slot. */
   readonly position: Position;
   readonly seen: string;
   readonly newest: string;
+};
+
+/** What may be confirmed to the slot: all shards are there, some further on. */
+export type ConfirmableStream = {
+  readonly lsn: bigint;
+  readonly newest: string;
+  readonly shards: readonly Pick<Confirmable, 'position' | 'seen'>[];
 };
 
 type Sent = {

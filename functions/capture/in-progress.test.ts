@@ -4,7 +4,8 @@ import { tag, valueAt } from '../../shared/postgres/pgoutput.ts';
 import { RecordDecoder } from '../../shared/stream/decode.ts';
 import { type Position, positionOf, zeroPosition } from '../../shared/stream/position.ts';
 import { pgoutput as plain, type TestRelation } from '../../test/support/pgoutput-bytes.ts';
-import { StreamReader, took } from './stream-reader.ts';
+import { oneShardReader } from '../../test/support/reader.ts';
+import { took } from './stream-reader.ts';
 
 type Pgoutput = { [K in keyof typeof plain]: (...args: Parameters<(typeof plain)[K]>) => Buffer };
 const pgoutput: Pgoutput = plain;
@@ -13,7 +14,7 @@ const relationOf = (oid: number, schema = 's', columns = ['id', 'v']): TestRelat
   ...{ oid, schema, name: oid === 1 ? 'apply_progress' : `t${oid}`, identity: 'd' },
   columns: columns.map((name, n) => ({ name, inKey: n === 0 })),
 });
-const progress = { ...relationOf(1, 'pgtwin', ['task', 'seen', 'changes']), name: 'apply_progress' };
+const progress = { ...relationOf(1, 'pgtwin', ['task', 'seen', 'changes', 'shard']), name: 'apply_progress' };
 
 /** The message inside of a streamed block: the xid behind the tag. */
 const within = (message: Buffer, xid: number): Buffer =>
@@ -68,7 +69,7 @@ function streamsOf({ transactions, turns }: Script): { streamed: Buffer[]; whole
     const xid = 1000 * (n + 1);
     const kept: Buffer[] = [];
     const told = new Set<number>();
-    const mark = own ? [pgoutput.insert(1, ['t', `seen${n}`, String(n)])] : [];
+    const mark = own ? [pgoutput.insert(1, ['t', `seen${n}`, String(n), '0'])] : [];
     kept.push(...mark);
     let at = 0;
     const commit = () => {
@@ -117,12 +118,14 @@ function streamsOf({ transactions, turns }: Script): { streamed: Buffer[]; whole
 function read(messages: readonly Buffer[], skipUpTo: Position, cutAt: number): string[] {
   let text = '';
   const seen = {
-    newest: '',
+    time: 0n,
     toText: () => text,
-    timeOf: (time: bigint) => time,
-    add: (more: string) => (text += more),
+    add(more: string) {
+      text += more;
+    },
   };
-  const reader = new StreamReader({ seen: seen as never, skipUpTo });
+  const reader = oneShardReader(seen, skipUpTo);
+  const shard = reader.shards[0]!;
   const out: string[] = [];
   const stored = new Map<string, Buffer>();
   const take = (parts: readonly Buffer[], at: string) => {
@@ -138,7 +141,7 @@ function read(messages: readonly Buffer[], skipUpTo: Position, cutAt: number): s
     expect(decoder.isOpen).toBe(false);
   };
   const seal = () => {
-    if (reader.transactions > 0) reader.seal((records, sealed) => take([Buffer.from(records)], sealed.seen));
+    if (shard.transactions > 0) shard.seal((records, sealed) => take([Buffer.from(records)], sealed.seen));
   };
   for (const [n, message] of messages.entries()) {
     const copy = Buffer.from(message);
@@ -171,7 +174,6 @@ test('streamed or not, the same changes leave under the same positions, with the
 });
 
 test('a block in a block, a commit of an unknown transaction: refused as malformed', () => {
-  const seen = { newest: '', toText: () => '', timeOf: (time: bigint) => time, add: () => {} };
   for (const messages of [
     [start(1, true), start(2, true)],
     [start(1, false)],
@@ -179,7 +181,7 @@ test('a block in a block, a commit of an unknown transaction: refused as malform
     [streamCommit(9, pgoutput.commit(1n, 2n, 3n))],
     [start(1, true), within(pgoutput.insert(5, ['1']), 1)],
   ]) {
-    const reader = new StreamReader({ seen, skipUpTo: zeroPosition });
+    const reader = oneShardReader();
     const all = () => {
       for (const message of messages) reader.take(Buffer.from(message), 0, message.length);
     };

@@ -3,7 +3,7 @@ import { pgMicros, tag, u32, u64, unixMicros, writeBegin } from '../../shared/po
 import { RecordBuffer } from '../../shared/stream/builder.ts';
 import { limits } from '../../shared/stream/limits.ts';
 import { type Part, recordTag } from '../../shared/stream/message.ts';
-import { marksOwnWrite, readProgressRow } from './own-writes.ts';
+import { marksOwnWrite, noteOnce, type ProgressRow, readProgressRow } from './own-writes.ts';
 import { type KnownRelation, Relations, relationAt, relationsOfTruncate } from './relations.ts';
 
 /** What a streamed transaction says when it commits (manual, 53.9 Stream Commit). */
@@ -23,7 +23,7 @@ export class InProgress {
   /** Sent by our own apply or copy. */
   own = false;
   /** What the progress row of our apply says, in the order met: counts only if the transaction commits. */
-  readonly progress: { readonly seen: string; readonly changes: string }[] = [];
+  readonly progress: ProgressRow[] = [];
   readonly #defined = new Set<number>();
   #first = true;
   #heartbeats = 0;
@@ -115,9 +115,9 @@ export class InProgress {
       else this.#append(known, b, start, end, xid);
       return;
     }
-    if (wasFirst && marksOwnWrite(known.kind, b[start]!)) {
+    if ((wasFirst || this.own) && marksOwnWrite(known.kind, b[start]!)) {
       this.own = true;
-      if (known.kind === 'progress') this.progress.push(readProgressRow(b, start, end, known.relation));
+      if (known.kind === 'progress') noteOnce(this.progress, readProgressRow(b, start, end, known.relation));
       return;
     }
     if (b[start] === tag.delete) return;

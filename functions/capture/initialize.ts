@@ -28,6 +28,7 @@ import { withAdded } from './new-tables.ts';
 import { dropLaneOrigins, prepareHelpers, preparePublicationAndSlot } from './prepare.ts';
 import { resolveTables, withKeys } from './resolve.ts';
 import { byTable, makeRoomForIndexes, readSchemaState, runStatements } from './schema-sync.ts';
+import { withShards } from './shard-plan.ts';
 import { withSharedColumns } from './shared-columns.ts';
 import { identifySystem } from './slot.ts';
 import { SnapshotHolder } from './snapshot.ts';
@@ -112,8 +113,9 @@ async function initializeOver(
   const known = new Set(before?.list.map(keyOfTable));
   const isNew = (table: TableName): boolean => before !== undefined && !known.has(keyOfTable(table));
   const keyed = withAdded(await withKeys(source, names, config, [], isNew), before);
-  const tables = await withSharedColumns(source, destination, config, keyed);
-  checkNames(config, tables);
+  const shared = await withSharedColumns(source, destination, config, keyed);
+  checkNames(config, shared);
+  const tables = await withShards({ ...options, taskId: task.id, source, destination }, shared);
   const notes = await prepareHelpers(source, destination, {
     task: task.id,
     generation: task.generation,
@@ -248,7 +250,9 @@ async function prepareOpposite(
   // Keys of tables that were just made are not built yet: they will be the source's.
   const there = tablesThere(options.config, tables);
   const keyed = await withKeys(destination, await resolveTables(destination, config), config, there);
-  const reverse = await withSharedColumns(destination, source, config, keyed);
+  const shared = await withSharedColumns(destination, source, config, keyed);
+  const planned = { ...options, config, taskId: task.id, source: destination, destination: source };
+  const reverse = await withShards(planned, shared);
   await preparePublicationAndSlot({
     table,
     source: destination,

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { endOfTransaction } from '../../shared/stream/position.ts';
+import { endOfTransaction, zeroPosition } from '../../shared/stream/position.ts';
 import { openMemoryTable } from '../../test/support/memory-table.ts';
 import { CheckpointStore } from './checkpoint.ts';
 import { type Lease, LeaseTaker } from './lease.ts';
@@ -75,7 +75,8 @@ test('a checkpoint of a former owner gives way, one of a later epoch does not', 
   const table = openMemoryTable();
   const [former, owner] = [new CheckpointStore(table, 'task_f'), new CheckpointStore(table, 'task_f')];
   const value = (epoch: number) => ({
-    ...{ generation: 1, epoch, lsn: '1', position: null, seen: '', newest: '0' },
+    ...{ generation: 1, epoch, lsn: '1', newest: '0' },
+    shards: [{ position: zeroPosition, seen: '' }],
   });
   await former.read(1);
   await owner.read(1);
@@ -88,11 +89,13 @@ test('a checkpoint of a former owner gives way, one of a later epoch does not', 
 
 test('a destination that lost what the slot has forgotten stops the task', () => {
   const at = (n: number) => endOfTransaction(BigInt(n));
-  const reading = (n: number, epoch = 1, resendEpoch = 0) => ({ position: at(n), epoch, resendEpoch });
-  expect(startOf(reading(5), undefined, 'until-applied')).toBe(at(5));
-  expect(startOf(reading(5), { position: at(4) }, 'until-applied')).toBe(at(5));
-  expect(() => startOf(reading(3), { position: at(4) }, 'until-applied')).toThrow('forgotten');
+  const reading = (n: number, epoch = 1, resendEpoch = 0) => ({ positions: [at(n)], epoch, resendEpoch });
+  expect(startOf(reading(5), undefined, 'until-applied')).toEqual([at(5)]);
+  expect(startOf(reading(5), [{ position: at(4), seen: '' }], 'until-applied')).toEqual([at(5)]);
+  expect(() => startOf(reading(3), [{ position: at(4), seen: '' }], 'until-applied')).toThrow('forgotten');
   // The queue has it, unless something is missing.
-  expect(startOf(reading(3), { position: at(4) }, 'until-queued')).toBe(at(4));
-  expect(() => startOf(reading(3, 1, 2), { position: at(4) }, 'until-queued')).toThrow('forgotten');
+  expect(startOf(reading(3), [{ position: at(4), seen: '' }], 'until-queued')).toEqual([at(4)]);
+  expect(() => startOf(reading(3, 1, 2), [{ position: at(4), seen: '' }], 'until-queued')).toThrow(
+    'forgotten',
+  );
 });

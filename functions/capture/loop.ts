@@ -1,15 +1,19 @@
+import { seenText } from '../../shared/conflict/seen.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { beat } from '../../shared/postgres/heartbeat.ts';
 import { controlPublicationName, publicationName, slotName } from '../../shared/postgres/names.ts';
-import type { Span } from '../../shared/stream/builder.ts';
 import { limits } from '../../shared/stream/limits.ts';
-import { FORMAT_VERSION, type MessageHeader } from '../../shared/stream/message.ts';
-import { lsnText, type Position } from '../../shared/stream/position.ts';
+import type { MessageHeader, Part } from '../../shared/stream/message.ts';
+import type { Position } from '../../shared/stream/position.ts';
+import { Barriers } from './barriers.ts';
 import type { Confirmable } from './confirm.ts';
 import { Confirmer } from './confirmer.ts';
 import { beatIsDue } from './heartbeat.ts';
-import { Outbox } from './outbox.ts';
+import { type NewHeader, Outbox } from './outbox.ts';
 import { type ProgressReading, readProgress } from './progress-row.ts';
+import { seenInAll } from './seen-state.ts';
+import type { Sealed } from './shard-records.ts';
+import { ShardSender } from './shard-sender.ts';
 import { openSource, type Source } from './source.ts';
 import type { StreamEnd, StreamOptions } from './stream-options.ts';
 import { StreamReader, took } from './stream-reader.ts';
@@ -22,6 +26,8 @@ const UNAPPLIED_ENOUGH = 8;
 /** but not for longer than this: they may be lost, and only a message behind them brings that to light. */
 const FILL_MS = 500;
 const STATUS_MS = 10_000;
+/** So long a transaction of several shards waits for the others before they are asked whether they miss something. */
+const PROBE_MS = 2_000;
 
 /**
  * The stream of one task under one epoch. Priorities, in this order: stop, lost lease, the result of a send, WAL,
@@ -33,7 +39,14 @@ export class Stream {
   readonly #reader: StreamReader;
   readonly #confirmer: Confirmer;
   readonly #ended = new AbortController();
-  readonly #outbox: Outbox;
+  readonly #senders: readonly ShardSender[];
+  readonly #barriers = new Barriers();
+  /** Stored parts of the open transaction that concerns several shards. */
+  #parts: Part[] = [];
+  /** Nothing but such transactions was sealed since the last one of them. */
+  #wholeLast = false;
+  #probedAt = 0;
+  #probes = 0;
   #source: Source | undefined;
   #end: StreamEnd = { why: 'stopped' };
   #failure: unknown;
@@ -41,28 +54,39 @@ export class Stream {
   #draining = false;
   /** What comes is not read any more: it stays in the slot. */
   #deaf = false;
-  #previous: Position;
   #received = 0n;
-  #postedAt = 0;
   #bytesSent = 0;
   #messagesSent = 0;
 
   constructor(options: StreamOptions) {
     this.#o = options;
-    this.#previous = options.start;
-    this.#applied = options.start;
+    const { task, generation, epoch, config, seen, start, clock, placing } = options;
+    this.#applied = start.reduce((a, b) => (a < b ? a : b));
     this.#confirmer = new Confirmer(options);
-    this.#reader = new StreamReader({ seen: options.seen, skipUpTo: options.start });
-    this.#outbox = new Outbox({
-      queue: options.queue,
-      blobs: options.blobs,
-      queueUrl: options.queueUrl,
-      clock: options.clock,
-      log: options.log,
-      pace: options.pace,
-      signal: this.#ended.signal,
-      sent: (header, bytes) => this.#sent(header, bytes),
-      failed: (error) => this.#fail(error),
+    this.#reader = new StreamReader({
+      shards: seen.map((each, n) => ({ seen: each, skipUpTo: start[n]! })),
+      seenInAll: { toText: () => seenText(seenInAll(seen)) },
+      clock: options.hybrid,
+      placing,
+    });
+    this.#senders = this.#reader.shards.map((records, n) => {
+      const outbox = new Outbox({
+        queue: options.queue,
+        blobs: options.blobs,
+        queueUrl: options.queueUrl,
+        clock,
+        log: options.log,
+        pace: options.pace,
+        signal: this.#ended.signal,
+        sent: (header, bytes) => this.#sent(n, header, bytes),
+        failed: (error) => this.#fail(error),
+      });
+      return new ShardSender(n, {
+        facts: { task, generation, epoch, config },
+        records,
+        outbox,
+        start: start[n]!,
+      });
     });
   }
 
@@ -86,7 +110,7 @@ export class Stream {
           drained: () => this.#sealWhenIdle(),
         },
       );
-      log.info('stream started', { epoch: this.#o.epoch, after: this.#previous });
+      log.info('stream started', { epoch: this.#o.epoch, after: this.#applied });
       if (signal.aborted) stop();
       const timers = [this.#pollLoop(), this.#statusLoop(), this.#beatLoop()];
       await Promise.race([this.#source.done, ...timers]);
@@ -97,6 +121,7 @@ export class Stream {
     } finally {
       signal.removeEventListener('abort', stop);
       this.#ended.abort();
+      this.#barriers.end();
       await this.#source?.close();
       await this.#confirmer.settled();
     }
@@ -133,101 +158,162 @@ export class Stream {
     if (this.#ended.signal.aborted || this.#deaf) return;
     switch (this.#reader.take(b, start, end)) {
       case took.kept:
-        if (this.#outbox.hasParts || this.#isFull()) this.#seal();
+        for (const sender of this.#senders)
+          if (sender.outbox.hasParts || this.#isFull(sender)) this.#seal(sender);
         break;
       case took.partFull:
-        if (this.#reader.transactions > 0) this.#sealComplete();
-        if (this.#reader.records.length >= limits.partBytes)
-          this.#reader.cutPart((records, rows) => this.#outbox.addPart(this.#o, records, rows));
-        this.#holdBack();
+        this.#cutPart();
         break;
       case took.streamFull:
-        this.#reader.cutStreamed((records, rows) => this.#outbox.storePart(this.#o, records, rows));
+        this.#reader.cutStreamed((records, rows) => this.#first.outbox.storePart(this.#at, records, rows));
         this.#holdBack();
         break;
       case took.streamed:
-        if (this.#reader.transactions > 0) this.#seal();
+        this.#sealAll();
         this.#reader.sealStreamed((transaction) =>
-          this.#send(transaction, (header) => this.#outbox.addStreamed(header, transaction)),
+          this.#sendOne(transaction, (header) => this.#first.outbox.addStreamed(header, transaction)),
         );
+        break;
+      case took.whole:
+        this.#sealAll();
+        this.#reader.whole.seal((records, sealed) => {
+          const [stored, rows] = [this.#parts, this.#reader.whole.uncut];
+          this.#parts = [];
+          this.#sendOne(sealed, (header) => this.#first.outbox.addStored(header, stored, records, rows));
+        });
         break;
       default:
     }
     if (this.#draining && !this.#reader.inTransaction) this.#stopReading();
   }
 
-  #isFull(): boolean {
-    const { records, changes } = this.#reader;
-    return records.length >= limits.sealBytes || this.#o.pace?.isEnough(changes, records.length) === true;
+  /** The first shard: the only one, or the one in whose group transactions of several shards are. */
+  get #first(): ShardSender {
+    return this.#senders[0]!;
+  }
+
+  /** Of stored parts. */
+  get #at(): Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'> {
+    return { ...this.#o, shard: 0 };
+  }
+
+  #cutPart(): void {
+    const { filling, whole } = this.#reader;
+    if (filling.transactions > 0) this.#sealComplete(this.#first);
+    if (filling.records.length >= limits.partBytes)
+      filling.cutPart((records, rows) => {
+        if (filling === whole) this.#parts.push(this.#first.outbox.storePart(this.#at, records, rows));
+        else this.#first.outbox.addPart(this.#at, records, rows);
+      });
+    this.#holdBack();
+  }
+
+  #isFull({ records }: ShardSender): boolean {
+    if (records.records.length >= limits.sealBytes) return true;
+    return (
+      records.transactions > 0 && this.#o.pace?.isEnough(records.changes, records.records.length) === true
+    );
   }
 
   /** The socket is read empty: while the reader or a send is behind fill the message, else it leaves now. */
   #sealWhenIdle(): void {
-    if (this.#reader.transactions === 0 || this.#outbox.waiting > 0) return;
-    const filling = performance.now() - this.#postedAt < FILL_MS;
-    if (filling && this.#confirmer.size >= UNAPPLIED_ENOUGH) return;
-    if (this.#reader.inTransaction) this.#sealComplete();
-    else this.#seal();
+    for (const sender of this.#senders) {
+      const { records, outbox, number } = sender;
+      if (records.transactions === 0 || outbox.waiting > 0) continue;
+      const filling = performance.now() - sender.postedAt < FILL_MS;
+      if (filling && this.#confirmer.size(number) >= UNAPPLIED_ENOUGH) continue;
+      if (this.#reader.inTransaction) this.#sealComplete(sender);
+      else this.#seal(sender);
+    }
   }
 
-  #seal(): void {
-    this.#reader.seal((records, sealed) => this.#post(records, sealed));
+  #sealAll(): void {
+    for (const sender of this.#senders) if (sender.records.transactions > 0) this.#seal(sender);
   }
 
-  #sealComplete(): void {
-    this.#reader.sealComplete((records, sealed) => this.#post(records, sealed));
+  #seal(sender: ShardSender): void {
+    sender.records.seal((records, sealed) => this.#post(sender, records, sealed));
   }
 
-  #post(records: Buffer, sealed: { readonly span: Span; readonly seen: string }): void {
-    this.#send(sealed, (header) => this.#outbox.addMessage(header, records));
+  #sealComplete(sender: ShardSender): void {
+    sender.records.sealComplete((records, sealed) => this.#post(sender, records, sealed));
   }
 
-  #send(
-    { span, seen }: { readonly span: Span; readonly seen: string },
-    add: (header: Omit<MessageHeader, 'parts' | 'bytes'>) => void,
-  ): void {
-    const { task, generation, epoch, config, shard } = this.#o;
+  #post(sender: ShardSender, records: Buffer, sealed: Sealed): void {
+    this.#wholeLast = false;
     this.#sentAgain.abort();
-    add({
-      v: FORMAT_VERSION,
-      task,
-      generation,
-      epoch,
-      shard,
-      config,
-      previous: this.#previous,
-      first: span.first,
-      last: span.last,
-      endLsn: lsnText(span.endLsn),
-      transactions: span.transactions,
-      changes: span.changes,
-      seen,
-    });
-    this.#previous = span.last;
-    this.#postedAt = performance.now();
-    const { seen: now } = this.#o;
-    this.#confirmer.outstanding({
-      last: span.last,
-      endLsn: span.endLsn,
-      seen: now.toText(),
-      newest: now.newest,
-    });
+    const header = sender.next(sealed, this.#floor);
+    sender.outbox.addMessage(header, records);
+    this.#outstanding(sender, sealed);
     this.#holdBack();
   }
 
+  /** Below it everything of the other side was seen in all shards: what apply no longer needs to know. */
+  get #floor(): Pick<NewHeader, 'floor'> {
+    const { seen } = this.#o;
+    if (seen.length === 1) return {};
+    return {
+      floor: seen
+        .map(({ value }) => value.floor)
+        .reduce((a, b) => (a < b ? a : b))
+        .toString(),
+    };
+  }
+
+  /**
+   * A transaction in a message of its own. With several shards it waits until all have applied what came before it,
+   * and what comes after it waits until it is applied in all: what is sent in one shard has no order with another.
+   */
+  #sendOne(sealed: Sealed, add: (header: NewHeader) => void): void {
+    this.#sentAgain.abort();
+    const several = this.#senders.length > 1;
+    if (several && !this.#wholeLast)
+      this.#first.outbox.addGate(this.#barriers.gate(this.#senders.map(({ previous }) => previous)));
+    const header = this.#first.next(sealed, several ? { ...this.#floor, allShards: true } : {});
+    add(header);
+    for (const sender of this.#senders) {
+      sender.previous = sealed.span.last;
+      this.#outstanding(sender, sealed);
+    }
+    if (several) {
+      const everywhere = this.#senders.map(() => sealed.span.last);
+      for (const { outbox, number } of this.#senders)
+        if (number > 0) outbox.addGate(this.#barriers.gate(everywhere));
+      this.#wholeLast = true;
+    }
+    this.#holdBack();
+  }
+
+  #outstanding({ number }: ShardSender, { span }: Sealed): void {
+    const { seen, hybrid } = this.#o;
+    this.#confirmer.outstanding(number, {
+      last: span.last,
+      endLsn: span.endLsn,
+      seen: seen[number]!.toText(),
+      newest: hybrid.newest,
+    });
+  }
+
   #holdBack(): void {
-    if (this.#paused || this.#outbox.waiting < limits.outboxMessages) return;
+    if (this.#paused || !this.#isLoaded) return;
     this.#paused = true;
     this.#source?.pause();
   }
 
-  #sent(header: MessageHeader | undefined, bytes: number): void {
+  get #isLoaded(): boolean {
+    return this.#senders.some(({ outbox }) => outbox.waiting >= limits.outboxMessages);
+  }
+
+  #sent(shard: number, header: MessageHeader | undefined, bytes: number): void {
     this.#bytesSent += bytes;
     if (header) {
       this.#messagesSent += 1;
-      this.#confirmer.queued(header.last);
+      for (const sender of header.allShards ? this.#senders : [this.#senders[shard]!]) {
+        sender.taken = header.last;
+        this.#confirmer.queued(sender.number, header.last);
+      }
     }
-    if (this.#paused && !this.#deaf && this.#outbox.waiting < limits.outboxMessages) {
+    if (this.#paused && !this.#deaf && !this.#isLoaded) {
       this.#paused = false;
       this.#source?.resume();
     }
@@ -242,15 +328,19 @@ export class Stream {
 
   /** Everything that was read has been applied (or was not for sending): WAL up to here may go as well. */
   get #nothingOutstanding(): boolean {
+    return this.#senders.every((sender) => this.#isIdle(sender));
+  }
+
+  #isIdle({ number, outbox, records }: ShardSender): boolean {
     return (
-      this.#confirmer.isIdle &&
-      this.#outbox.waiting === 0 &&
-      this.#reader.transactions === 0 &&
+      this.#confirmer.isIdle(number) &&
+      outbox.waiting === 0 &&
+      records.transactions === 0 &&
       !this.#reader.inTransaction
     );
   }
 
-  /** The watermark, as last read. */
+  /** The watermark, as last read: of the shard that is behind. */
   #applied: Position;
 
   /** Ends the pause of an idle poll: what is sent now may soon be waited for. */
@@ -258,11 +348,11 @@ export class Stream {
 
   /** Reads the watermark, confirms, answers a request for a re-send, reports. */
   async #pollLoop(): Promise<void> {
-    const { clock, destinationSql, task, shard } = this.#o;
+    const { clock, destinationSql, task } = this.#o;
     let busyMs: number = POLL_BUSY_MS.least;
     let former: Position | undefined;
     while (!this.#ended.signal.aborted) {
-      const reading = await readProgress(destinationSql, task, shard);
+      const reading = await readProgress(destinationSql, task);
       if (this.#ended.signal.aborted) return;
       if (!reading)
         throw new PgtwinError('gap-not-healable', { detail: `The progress row of task ${task} is gone.` });
@@ -274,11 +364,13 @@ export class Stream {
         await this.#telling;
         return this.#finish({ why: 're-send', epoch: reading.resendEpoch, from: reading.position });
       }
-      if (await this.#confirmer.take(reading, () => this.#idle()))
+      this.#barriers.reached(reading.positions);
+      if (await this.#confirmer.take(reading, (shard) => this.#idle(shard)))
         this.#source?.sendStatus(this.#received, this.#confirmer.confirmed);
       if (this.#ended.signal.aborted) return;
       this.#applied = reading.position;
       this.#sealWhenIdle();
+      this.#probe();
       this.#tell(reading);
       if (this.#draining && this.#nothingOutstanding) {
         await this.#telling;
@@ -314,12 +406,27 @@ export class Stream {
       });
   }
 
-  /** What may be confirmed because nothing is outstanding. */
-  #idle(): Confirmable | undefined {
-    if (!this.#nothingOutstanding) return undefined;
-    const { seen } = this.#o;
+  /** What may be confirmed in a shard because nothing is outstanding there. */
+  #idle(shard: number): Confirmable | undefined {
+    const sender = this.#senders[shard]!;
+    if (!this.#isIdle(sender)) return undefined;
+    const { seen, hybrid } = this.#o;
     const lsn = later(this.#received, this.#reader.endLsn);
-    return { lsn, position: this.#previous, seen: seen.toText(), newest: seen.newest };
+    return { lsn, position: sender.previous, seen: seen[shard]!.toText(), newest: hybrid.newest };
+  }
+
+  /**
+   * While a transaction waits for the other shards nothing follows what they have been sent, so nothing would show that
+   * the last of it was lost: a message without changes does.
+   */
+  #probe(): void {
+    const now = performance.now();
+    if (!this.#barriers.isWaiting) this.#probedAt = now;
+    if (now - this.#probedAt < PROBE_MS) return;
+    this.#probedAt = now;
+    this.#probes += 1;
+    for (const sender of this.#senders)
+      if (this.#confirmer.size(sender.number) > 0) void sender.probe(this.#probes);
   }
 
   /**

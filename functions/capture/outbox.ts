@@ -6,11 +6,15 @@ import type { BlobStore, Clock, Queue } from '../../shared/task/ports.ts';
 import type { SendPace } from './send-pace.ts';
 import type { StreamedTransaction } from './stream-reader.ts';
 
-/** What leaves, in order: stored parts of an open transaction, and messages. */
+/** What leaves, in order: stored parts of an open transaction, and messages; at a gate all behind it waits. */
 type Job = { readonly rows: number; readonly bytes: number } & (
   | { readonly kind: 'part'; readonly key: string; readonly packed: Buffer }
   | { readonly kind: 'message'; readonly header: MessageHeader; readonly packed: Buffer | undefined }
+  | { readonly kind: 'gate'; readonly opened: Promise<void> }
 );
+
+/** A header before it is known how the records are stored. */
+export type NewHeader = Omit<MessageHeader, 'parts' | 'bytes'>;
 
 type Stream = Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'>;
 
@@ -75,7 +79,7 @@ export class Outbox {
   }
 
   /** Sends a message; records that stay large when compressed go to the blob store (claim check). */
-  addMessage(header: Omit<MessageHeader, 'parts' | 'bytes'>, records: Buffer): MessageHeader {
+  addMessage(header: NewHeader, records: Buffer): MessageHeader {
     const packed = compress(records);
     const whole = { ...header, bytes: records.length };
     const load = { rows: Math.max(0, header.changes - this.#partRows), bytes: records.length };
@@ -94,17 +98,33 @@ export class Outbox {
   }
 
   /** Sends the message of a transaction that was in progress: its head, the parts stored before, and the rest. */
-  addStreamed(header: Omit<MessageHeader, 'parts' | 'bytes'>, transaction: StreamedTransaction): void {
+  addStreamed(header: NewHeader, transaction: Omit<StreamedTransaction, 'span' | 'seen'>): void {
     const head = this.storePart(header, transaction.head, 0);
-    const rest = this.storePart(header, transaction.records, transaction.unstored);
-    const parts = [head, ...transaction.parts, rest];
-    this.#push({
-      kind: 'message',
-      header: { ...header, bytes: transaction.records.length, parts },
-      packed: undefined,
-      rows: 0,
-      bytes: 0,
-    });
+    this.addStored(header, [head, ...transaction.parts], transaction.records, transaction.unstored);
+  }
+
+  /** Sends the message of a transaction whose parts were stored before, with the rest of it. */
+  addStored(header: NewHeader, stored: readonly Part[], records: Buffer, rows: number): void {
+    const parts = [...stored, this.storePart(header, records, rows)];
+    const named = { ...header, bytes: records.length, parts };
+    this.#push({ kind: 'message', header: named, packed: undefined, rows: 0, bytes: 0 });
+  }
+
+  /** What is added from now on waits until this is opened. */
+  addGate(opened: Promise<void>): void {
+    this.#push({ kind: 'gate', opened, rows: 0, bytes: 0 });
+  }
+
+  /**
+   * Sends a message without changes beside the others, while these wait: it tells apply what should have come before
+   * it. Its failure is no harm, the next one follows.
+   */
+  async probe(header: NewHeader, number: number): Promise<void> {
+    const body = formatMessage({ ...header, bytes: 0 }, compress(Buffer.alloc(0)));
+    const deduplication = `${deduplicationId(header)}-${number}`;
+    await this.#options.queue
+      .send(this.#options.queueUrl, { body, group: groupOf(header), deduplication })
+      .catch((error: unknown) => this.#options.log.warn('probe not accepted', { error }));
   }
 
   #key(h: Stream): string {
@@ -122,6 +142,11 @@ export class Outbox {
     this.#busy = true;
     try {
       for (let job = this.#jobs[0]; job && !signal.aborted; job = this.#jobs[0]) {
+        if (job.kind === 'gate') {
+          await job.opened;
+          this.#jobs.shift();
+          continue;
+        }
         await pace?.admit(job.rows, job.bytes, signal);
         if (signal.aborted) return;
         const bytes = await this.#deliver(job);
@@ -137,7 +162,7 @@ export class Outbox {
   }
 
   /** Repeats until acknowledged or the epoch ends; throws if that does not help. */
-  async #deliver(job: Job): Promise<number> {
+  async #deliver(job: Exclude<Job, { kind: 'gate' }>): Promise<number> {
     const { queue, blobs, queueUrl, clock, log, signal } = this.#options;
     for (let attempt = 0; ; attempt++) {
       try {
@@ -149,7 +174,7 @@ export class Outbox {
         const body = formatMessage(header, packed);
         await queue.send(queueUrl, {
           body,
-          group: `${header.task}.${header.shard}`,
+          group: groupOf(header),
           deduplication: deduplicationId(header),
         });
         return body.length;
@@ -163,6 +188,8 @@ export class Outbox {
     }
   }
 }
+
+const groupOf = ({ task, shard }: Pick<MessageHeader, 'task' | 'shard'>): string => `${task}.${shard}`;
 
 /** With the epoch in it: without, a re-send within five minutes is accepted and not delivered. */
 export const deduplicationId = (h: {

@@ -6,6 +6,7 @@ export type ProgressRow = {
   readonly seen: string;
   /** Counts the row changes applied so far: unchanged if the transaction carried a heartbeat only. */
   readonly changes: string;
+  readonly shard: number;
 };
 
 /** Reads the new tuple of a change on pgtwin.apply_progress. */
@@ -16,7 +17,7 @@ export function readProgressRow(b: Buffer, start: number, end: number, relation:
     const index = relation.columns.findIndex((c) => c.name === name);
     return index < 0 ? '' : (valueAt(b, refs[index]!) ?? '');
   };
-  return { seen: value('seen'), changes: value('changes') };
+  return { seen: value('seen'), changes: value('changes'), shard: Number(value('shard')) };
 }
 
 /**
@@ -25,3 +26,10 @@ export function readProgressRow(b: Buffer, start: number, end: number, relation:
  */
 export const marksOwnWrite = (kind: string, changeTag: number): boolean =>
   (kind === 'progress' || kind === 'chunk') && (changeTag === tag.insert || changeTag === tag.update);
+
+/** A transaction of apply writes the rows of one shard or of all; each counts once, whatever is counted in it later. */
+export function noteOnce(noted: ProgressRow[], row: ProgressRow): boolean {
+  if (noted.some(({ shard }) => shard === row.shard)) return false;
+  noted.push(row);
+  return true;
+}

@@ -1,6 +1,15 @@
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import { type Relation, readRelation, u32 } from '../../shared/postgres/pgoutput.ts';
+import {
+  type Relation,
+  readRelation,
+  readTupleStart,
+  u32,
+  valueAt,
+  walkTuple,
+} from '../../shared/postgres/pgoutput.ts';
+import { parseTextArray } from '../../shared/postgres/text-array.ts';
 import { limits } from '../../shared/stream/limits.ts';
+import type { Place, Placing } from '../../shared/task/placing.ts';
 
 /** What a relation of the stream means to the capture. */
 export type RelationKind = 'user' | 'progress' | 'heartbeat' | 'chunk' | 'control' | 'other';
@@ -9,6 +18,8 @@ export type KnownRelation = {
   readonly kind: RelationKind;
   readonly relation: Relation;
   readonly bytes: Buffer;
+  /** Of a user's table: where its rows go. */
+  readonly place: Place;
 };
 
 const helperKinds: Readonly<Record<string, RelationKind>> = {
@@ -26,19 +37,30 @@ const helperKinds: Readonly<Record<string, RelationKind>> = {
  */
 export class Relations {
   readonly #known = new Map<number, KnownRelation>();
+  readonly #placing: Placing | undefined;
+
+  /** Without `placing` it is not known where rows go: a transaction in progress goes as a whole. */
+  constructor(placing?: Placing) {
+    this.#placing = placing;
+  }
 
   /** Takes a Relation message; the newest definition counts for what follows. */
   define(b: Buffer, start: number, end: number): number {
     const bytes = Buffer.from(b.subarray(start, end));
     const relation = readRelation(bytes, 0, bytes.length);
     const kind = relation.schema === 'pgtwin' ? (helperKinds[relation.name] ?? 'other') : 'user';
-    this.#known.set(relation.oid, { kind, relation, bytes });
+    this.#known.set(relation.oid, { kind, relation, bytes, place: this.#placeOf(kind, relation) });
     return relation.oid;
   }
 
   /** Takes over what a transaction in progress was told: once it has committed, the server does not repeat it. */
   adopt(others: Relations): void {
-    for (const [oid, relation] of others.#known) this.#known.set(oid, relation);
+    for (const [oid, known] of others.#known)
+      this.#known.set(oid, { ...known, place: this.#placeOf(known.kind, known.relation) });
+  }
+
+  #placeOf(kind: RelationKind, relation: Relation): Place {
+    return kind === 'user' ? (this.#placing?.of(relation) ?? 0) : 0;
   }
 
   get(oid: number): KnownRelation | undefined {
@@ -71,4 +93,21 @@ export function relationsOfTruncate(relations: Relations, b: Buffer, start: numb
   const known = found.filter((each) => each !== undefined);
   if (known.length > 0) return known;
   throw new PgtwinError('wal-message-malformed', { detail: 'A truncate of unknown relations.' });
+}
+
+/** The shard of a control row: that of the key which it names. */
+export function shardOfControl(
+  { relation }: KnownRelation,
+  b: Buffer,
+  start: number,
+  end: number,
+  placing: Placing,
+): number {
+  const refs: number[] = [];
+  walkTuple(b, readTupleStart(b, start, end), end, refs, 0);
+  const value = (name: string): string => {
+    const ref = refs[relation.columns.findIndex((c) => c.name === name)];
+    return ref === undefined ? '' : (valueAt(b, ref) ?? '');
+  };
+  return placing.ofKey(value('relation'), parseTextArray(value('key')) as string[]);
 }

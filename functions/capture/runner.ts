@@ -210,6 +210,7 @@ export class TaskRunner {
       ...loaded,
       table: this.#deps.repository.table,
       lease: this.#lease,
+      shards: loaded.pair.shards,
       log: this.#log,
       isAwaited: () => finishing !== undefined && !finishing.isOver,
       pace: this.#pace,

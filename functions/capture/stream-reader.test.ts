@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { tag, u16, valueAt } from '../../shared/postgres/pgoutput.ts';
 import { RecordDecoder } from '../../shared/stream/decode.ts';
-import { endOfTransaction, type Position, zeroPosition } from '../../shared/stream/position.ts';
-import { type SeenState, StreamReader, took } from './stream-reader.ts';
+import { endOfTransaction, type Position } from '../../shared/stream/position.ts';
+import { oneShardReader } from '../../test/support/reader.ts';
+import type { SeenState, TakeSealed } from './shard-records.ts';
+import { took } from './stream-reader.ts';
 
 /* pgoutput messages as the server writes them (PostgreSQL manual, 53.9). */
 const u16Bytes = (value: number) => [value >>> 8, value & 255];
@@ -38,16 +40,13 @@ const insert = (oid: number, values: readonly string[]) =>
 
 /** Remembers what was added, in order: enough to see which transaction got to know what. */
 class SeenTexts implements SeenState {
-  readonly newest = '';
+  readonly time = 0n;
   #text = '';
   add(text: string): void {
     this.#text += text;
   }
   toText(): string {
     return this.#text;
-  }
-  timeOf(commit: bigint): bigint {
-    return commit;
   }
 }
 
@@ -73,7 +72,7 @@ const transactions: fc.Arbitrary<Transaction[]> = fc.array(
 /** The transactions as a stream; a relation is announced when its columns change, and sometimes for no reason. */
 function streamOf(script: readonly Transaction[]): { messages: Buffer[]; sent: string[] } {
   const widths = new Map<number, number>();
-  const messages = [relation(PROGRESS, 'pgtwin', 'apply_progress', ['task', 'seen', 'changes'])];
+  const messages = [relation(PROGRESS, 'pgtwin', 'apply_progress', ['task', 'seen', 'changes', 'shard'])];
   const sent: string[] = [];
   let seen = '';
   let value = 0;
@@ -82,7 +81,7 @@ function streamOf(script: readonly Transaction[]): { messages: Buffer[]; sent: s
     messages.push(begin(commit));
     if (kind === 'own') {
       const text = `${n};`;
-      messages.push(insert(PROGRESS, ['t', text, String(n)]));
+      messages.push(insert(PROGRESS, ['t', text, String(n), '0']));
       seen += text;
     }
     const written: string[] = [];
@@ -126,9 +125,10 @@ function readBack(records: Buffer, seenAtStart: string): { texts: string[]; last
 
 /** Reads a stream and seals, as the loop does, wherever `idle` says that the socket has been read empty. */
 function cutWhenIdle(messages: readonly Buffer[], idle: (n: number) => boolean): string[] {
-  const reader = new StreamReader({ seen: new SeenTexts(), skipUpTo: zeroPosition });
+  const reader = oneShardReader(new SeenTexts());
+  const shard = reader.shards[0]!;
   const read: string[] = [];
-  const check: Parameters<StreamReader['seal']>[0] = (records, { span, seen }) => {
+  const check: TakeSealed = (records, { span, seen }) => {
     const { texts, last } = readBack(records, seen);
     expect({ transactions: texts.length, last }).toEqual({
       transactions: span.transactions,
@@ -138,11 +138,11 @@ function cutWhenIdle(messages: readonly Buffer[], idle: (n: number) => boolean):
   };
   for (const [n, bytes] of messages.entries()) {
     expect(reader.take(bytes, 0, bytes.length)).not.toBe(took.partFull);
-    if (!idle(n) || reader.transactions === 0) continue;
-    if (reader.inTransaction) reader.sealComplete(check);
-    else reader.seal(check);
+    if (!idle(n) || shard.transactions === 0) continue;
+    if (reader.inTransaction) shard.sealComplete(check);
+    else shard.seal(check);
   }
-  if (reader.transactions > 0) reader.seal(check);
+  if (shard.transactions > 0) shard.seal(check);
   return read;
 }
 

@@ -1,23 +1,34 @@
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { pgMicros, readBegin, readCommit, tag, unixMicros } from '../../shared/postgres/pgoutput.ts';
-import { RecordBuffer, type Span } from '../../shared/stream/builder.ts';
-import { limits } from '../../shared/stream/limits.ts';
+import type { Span } from '../../shared/stream/builder.ts';
 import type { Part } from '../../shared/stream/message.ts';
 import { endOfTransaction, type Position, zeroPosition } from '../../shared/stream/position.ts';
+import { ALL_SHARDS, type Placing, shardOfChange } from '../../shared/task/placing.ts';
 import { type InProgress, InProgressTransactions, type StreamedCommit } from './in-progress.ts';
-import { marksOwnWrite, type ProgressRow, readProgressRow } from './own-writes.ts';
-import { type KnownRelation, Relations, relationAt, relationsOfTruncate } from './relations.ts';
+import { marksOwnWrite, noteOnce, type ProgressRow, readProgressRow } from './own-writes.ts';
+import {
+  type KnownRelation,
+  Relations,
+  relationAt,
+  relationsOfTruncate,
+  shardOfControl,
+} from './relations.ts';
+import { type SeenState, ShardRecords } from './shard-records.ts';
 
 /** What became of a message that was taken. */
 export const took = {
   nothing: 0,
   dropped: 1,
+  /** A transaction has committed: it is in the records of its shards. */
   kept: 2,
+  /** The open transaction fills a part: of the only shard, or of `whole`. */
   partFull: 3,
   /** A transaction in progress is to be stored in part. */
   streamFull: 4,
-  /** One that was sent while it was in progress has committed: `sealStreamed`, behind all that is in the buffer. */
+  /** One that was sent while it was in progress has committed: `sealStreamed`, behind all that is in the buffers. */
   streamed: 5,
+  /** One that concerns several shards has committed: it is in `whole`, and leaves behind all that is in the others. */
+  whole: 6,
 } as const;
 
 /** A transaction that was sent while it was in progress, to leave as a message of its own. */
@@ -31,76 +42,69 @@ export type StreamedTransaction = {
   readonly seen: string;
 };
 
-/** What this side has seen of the other, as far as the reader needs it; conflict/seen.ts fits. */
-export interface SeenState {
-  add(text: string): void;
-  toText(): string;
-  /** Hybrid time of a transaction, from its commit time, both in microseconds since 1970. */
-  timeOf(commit: bigint): bigint;
-  readonly newest: string;
-}
+export type ReaderOptions = {
+  /** By shard; `skipUpTo`: transactions up to here are applied already. */
+  readonly shards: readonly { readonly seen: SeenState; readonly skipUpTo: Position }[];
+  /** What was seen in all shards. */
+  readonly seenInAll: Pick<SeenState, 'toText'>;
+  readonly clock: { timeOf(commit: bigint, seen: bigint): bigint };
+  readonly placing: Placing;
+};
 
 /**
- * Reads pgoutput messages of one connection and appends what is to be sent to a record buffer. Per row it looks at
- * the tag and the relation number and copies bytes. Decisions are made by its caller, at commits.
+ * Reads pgoutput messages of one connection and appends what is to be sent to the records of its shard. Per row it
+ * looks at the tag and the relation number (and, where rows go by their keys, at the key), and copies bytes. Decisions
+ * are made by its caller, at commits.
  */
 export class StreamReader {
-  readonly records = new RecordBuffer();
-  readonly #relations = new Relations();
-  readonly #seen: SeenState;
-  /** Transactions up to here are applied already and not sent again. */
+  readonly shards: readonly ShardRecords[];
+  /** With several shards: a transaction that concerns more than one of them as a whole. */
+  readonly whole: ShardRecords;
+  readonly #seen: readonly SeenState[];
+  readonly #seenInAll: Pick<SeenState, 'toText'>;
+  readonly #clock: ReaderOptions['clock'];
+  readonly #placing: Placing;
+  readonly #relations: Relations;
+  /** Up to here all shards have everything. */
   readonly #skipUpTo: Position;
-  /** Relations defined in the message under construction. */
-  readonly #defined = new Set<number>();
   readonly #inProgress = new InProgressTransactions();
   #streamed: { transaction: InProgress; commit: StreamedCommit } | undefined;
-  /** Definitions replaced within the open transaction: earlier rows of it were written under these. */
-  readonly #replaced = new Map<number, Buffer>();
-  /** Seen text that came in since the last kept transaction. */
-  #seenAdded: string[] = [];
-  #seenAtStart: string;
-  #span: Span | undefined;
+  /** The newest hybrid time among what was seen. */
+  #seenTime = 0n;
 
   #begin = Buffer.alloc(21);
   #inTransaction = false;
   #first = true;
   #own = false;
-  #skip = false;
-  #begun = false;
-  #skipped = 0;
+  #isWhole = false;
+  /** Index of the next change of the open transaction. */
+  #index = 0;
   #changes = 0;
-  /** Of the open transaction's changes those that left in parts. */
-  #changesCut = 0;
   #heartbeat = false;
-  #progressChanges = '';
+  #progress: ProgressRow[] = [];
 
   /** LSN behind the newest commit met, kept or not. */
   endLsn = 0n;
-  /** Where the newest kept transaction begins in the buffer. */
-  transactionStart = 0;
   /** Changes of users, or applied ones, were met since the caller last looked: reason for a heartbeat. */
   activity = false;
   /** The last transaction that carries more than a heartbeat. */
   lastChanged: Position = zeroPosition;
 
-  constructor(options: { seen: SeenState; skipUpTo: Position }) {
-    this.#seen = options.seen;
-    this.#skipUpTo = options.skipUpTo;
-    this.#seenAtStart = options.seen.toText();
+  constructor({ shards, seenInAll, clock, placing }: ReaderOptions) {
+    this.#relations = new Relations(placing);
+    const relations = this.#relations;
+    this.shards = shards.map((shard) => new ShardRecords({ relations, ...shard }));
+    this.#skipUpTo = shards.map(({ skipUpTo }) => skipUpTo).reduce((a, b) => (a < b ? a : b));
+    this.whole = new ShardRecords({ relations, seen: seenInAll, skipUpTo: this.#skipUpTo });
+    this.#seen = shards.map(({ seen }) => seen);
+    this.#seenInAll = seenInAll;
+    this.#clock = clock;
+    this.#placing = placing;
+    for (const { time } of this.#seen) if (time > this.#seenTime) this.#seenTime = time;
   }
 
   get inTransaction(): boolean {
     return this.#inTransaction;
-  }
-
-  /** Kept, complete transactions in the buffer. */
-  get transactions(): number {
-    return this.#span?.transactions ?? 0;
-  }
-
-  /** Changes of the kept, complete transactions in the buffer. */
-  get changes(): number {
-    return this.#span?.changes ?? 0;
   }
 
   /** Takes one pgoutput message and says what the caller may have to do. */
@@ -140,22 +144,9 @@ export class StreamReader {
     }
   }
 
-  /** Hands over the message under construction (whole transactions only) and starts a new one. */
-  seal(take: (records: Buffer, sealed: { span: Span; seen: string }) => void): void {
-    take(this.records.view(), { span: this.#span!, seen: this.#seenAtStart });
-    this.#span = undefined;
-    this.records.clear();
-    this.#defined.clear();
-    this.transactionStart = 0;
-  }
-
-  /** The records of the open transaction so far, as one part of it; what follows goes into an empty buffer. */
-  cutPart(take: (records: Buffer, changes: number) => void): void {
-    take(this.records.view(), this.#changes - this.#changesCut);
-    this.#changesCut = this.#changes;
-    // Parts are decoded one behind the other, so relations stay defined.
-    this.records.clear();
-    this.transactionStart = 0;
+  /** The records that the open transaction's part is to be cut from. */
+  get filling(): ShardRecords {
+    return this.#isWhole ? this.whole : this.shards[0]!;
   }
 
   /** Stores the largest transaction in progress in part. */
@@ -176,41 +167,20 @@ export class StreamReader {
     if (own && progress.length === 0) this.activity = true;
     this.endLsn = commit.endLsn;
     const position = endOfTransaction(commit.commitLsn);
-    const time = this.#seen.timeOf(commit.time);
+    const time = this.#clock.timeOf(commit.time, this.#seenTime);
     if (changes === 0 || position <= this.#skipUpTo) return;
     if (!transaction.isHeartbeat) this.#changed(position);
     const span = { first: position, last: position, endLsn: commit.endLsn, transactions: 1, changes };
     const head = transaction.head(commit, time);
-    take({ head, parts, records: records.view(), unstored, span, seen: this.#seen.toText() });
-  }
-
-  /**
-   * Seals the complete transactions in front of the open one, which stays. Its relations are defined in the part
-   * that leaves, so they are put in front of it again, as they were when it began.
-   */
-  sealComplete(take: (records: Buffer, sealed: { span: Span; seen: string }) => void): void {
-    // Nothing of the open one is in the buffer (yet, or ever: one of our own): `transactionStart` is still that of
-    // the last complete one, which has to leave.
-    if (!this.#begun) return this.seal(take);
-    const tail = this.records.cut(this.transactionStart);
-    const span = this.#span!;
-    const defined = new Map([...this.#defined].map((oid) => [oid, this.#relations.get(oid)!.bytes]));
-    for (const [oid, bytes] of this.#replaced) defined.set(oid, bytes);
-    take(this.records.view(), { span, seen: this.#seenAtStart });
-    this.records.clear();
-    this.#span = undefined;
-    for (const bytes of defined.values()) this.records.append(bytes, 0, bytes.length);
-    this.#seenAtStart = this.#seen.toText();
-    this.transactionStart = this.records.length;
-    this.records.appendRaw(tail);
+    take({ head, parts, records: records.view(), unstored, span, seen: this.#seenInAll.toText() });
   }
 
   /** The newest definition goes out in front of the next row that needs it. */
   #relation(b: Buffer, start: number, end: number): number {
     const former = this.#relations.of(b, start);
     const oid = this.#relations.define(b, start, end);
-    if (this.#defined.delete(oid) && this.#begun && former && !this.#replaced.has(oid))
-      this.#replaced.set(oid, former.bytes);
+    for (const shard of this.shards) shard.redefined(oid, former);
+    this.whole.redefined(oid, former);
     return took.nothing;
   }
 
@@ -222,119 +192,131 @@ export class StreamReader {
     this.#inTransaction = true;
     this.#first = true;
     this.#own = false;
-    this.#begun = false;
+    this.#isWhole = false;
     this.#heartbeat = false;
-    this.#skipped = 0;
+    this.#index = 0;
     this.#changes = 0;
-    this.#changesCut = 0;
-    this.#skip = endOfTransaction(commitLsn) <= this.#skipUpTo;
+    this.#progress = [];
+    const position = endOfTransaction(commitLsn);
+    for (const shard of this.shards) shard.begin(position);
     // The time that goes out is the hybrid one: a write after another, by way of either side, is never older.
-    this.#begin.writeBigInt64BE(pgMicros(this.#seen.timeOf(unixMicros(time))), 9);
+    const hybrid = this.#clock.timeOf(unixMicros(time), this.#seenTime);
+    this.#begin.writeBigInt64BE(pgMicros(hybrid), 9);
     return took.nothing;
   }
 
   #row(b: Buffer, start: number, end: number): number {
     const known = relationAt(this.#relations, b, start, end);
-    if (known.kind === 'user') {
-      this.#first = false;
-      if (this.#own || this.#skip) {
-        this.#skipped += 1;
-        return took.nothing;
-      }
-      return this.#append(known, b, start, end);
+    if (known.kind !== 'user') return this.#helperRow(known, b, start, end);
+    this.#first = false;
+    if (this.#own) {
+      // Left out: its index is used up.
+      this.#index += 1;
+      return took.nothing;
     }
-    return this.#helperRow(known, b, start, end);
+    const shard = shardOfChange(b, start, end, known.place, this.shards.length);
+    return this.#append(shard, known, b, start, end);
   }
 
   #helperRow(known: KnownRelation, b: Buffer, start: number, end: number): number {
     const wasFirst = this.#first;
     this.#first = false;
-    if (wasFirst && marksOwnWrite(known.kind, b[start]!)) {
+    if ((wasFirst || this.#own) && marksOwnWrite(known.kind, b[start]!)) {
       this.#own = true;
-      if (known.kind === 'progress') this.#progress(known, b, start, end);
-      else this.activity = true;
+      if (known.kind !== 'progress') this.activity = true;
+      else {
+        const row = readProgressRow(b, start, end, known.relation);
+        if (noteOnce(this.#progress, row)) this.#noteProgress(row);
+      }
       return took.nothing;
     }
-    if (this.#skip || b[start] === tag.delete) return took.nothing;
+    if (b[start] === tag.delete) return took.nothing;
     if (known.kind === 'heartbeat' && !this.#own) {
       this.#heartbeat = true;
-      return this.#append(known, b, start, end);
+      return this.#beatAll(known, b, start, end);
     }
-    return known.kind === 'control' ? this.#append(known, b, start, end) : took.nothing;
+    if (known.kind !== 'control') return took.nothing;
+    const shard = this.shards.length === 1 ? 0 : shardOfControl(known, b, start, end, this.#placing);
+    return this.#append(shard, known, b, start, end);
   }
 
-  #progress(known: KnownRelation, b: Buffer, start: number, end: number): void {
-    this.#noteProgress(readProgressRow(b, start, end, known.relation));
+  /** In every shard: it tells of what is lost, and its floor counts for all. */
+  #beatAll(known: KnownRelation, b: Buffer, start: number, end: number): number {
+    const index = this.#index++;
+    this.#changes += 1;
+    for (const shard of this.shards) shard.append(known, b, start, end, index, this.#begin);
+    return took.nothing;
   }
 
-  #noteProgress({ seen, changes }: ProgressRow): void {
+  #noteProgress({ seen, changes, shard }: ProgressRow): void {
+    const records = this.shards[shard];
+    const state = this.#seen[shard];
+    if (!records || !state) return;
     // A heartbeat that was applied is no reason for one of ours: two idle sides must not talk for ever.
-    if (changes !== this.#progressChanges) this.activity = true;
-    this.#progressChanges = changes;
+    if (changes !== records.progressChanges) this.activity = true;
+    records.progressChanges = changes;
     if (seen === '') return;
-    this.#seen.add(seen);
-    this.#seenAdded.push(seen);
+    state.add(seen);
+    records.noteSeen(seen);
+    if (state.time > this.#seenTime) this.#seenTime = state.time;
   }
 
   #truncate(b: Buffer, start: number, end: number): number {
     this.#first = false;
-    if (this.#own || this.#skip) {
-      this.#skipped += 1;
+    if (this.#own) {
+      this.#index += 1;
       return took.nothing;
     }
     const known = relationsOfTruncate(this.#relations, b, start);
-    for (const each of known) this.#define(each);
-    return this.#append(known.at(-1)!, b, start, end);
+    const [place] = known.map((each) => each.place);
+    const one = typeof place === 'number' && known.every((each) => each.place === place);
+    return this.#append(one ? place : ALL_SHARDS, known[0]!, b, start, end, known);
   }
 
-  #append(known: KnownRelation, b: Buffer, start: number, end: number): number {
-    if (!this.#begun) this.#appendBegin();
-    this.#define(known);
-    if (this.#skipped > 0) {
-      this.records.appendSkipped(this.#skipped);
-      this.#skipped = 0;
-    }
-    this.records.append(b, start, end);
+  /** `all`: a truncate has several relations. */
+  #append(
+    shard: number,
+    known: KnownRelation,
+    b: Buffer,
+    start: number,
+    end: number,
+    all?: readonly KnownRelation[],
+  ): number {
+    const index = this.#index++;
     this.#changes += 1;
-    return this.records.length - this.transactionStart >= limits.partBytes ? took.partFull : took.nothing;
+    if (shard === ALL_SHARDS && !this.#isWhole) this.#becomeWhole();
+    const records = this.#isWhole ? this.whole : this.shards[shard]!;
+    if (!records.append(known, b, start, end, index, this.#begin, all)) return took.nothing;
+    // One that is large goes as a whole, in parts.
+    if (this.shards.length > 1 && !this.#isWhole) this.#becomeWhole();
+    return took.partFull;
   }
 
-  #appendBegin(): void {
-    this.#begun = true;
-    this.#replaced.clear();
-    // What was seen before the first transaction of a message stands in its header; later additions stand in front
-    // of the transaction that they count for. One state for a whole message would diverge (design, section 5).
-    if (this.#span) for (const text of this.#seenAdded) this.records.appendSeen(text);
-    else this.#seenAtStart = this.#seen.toText();
-    this.#seenAdded = [];
-    this.transactionStart = this.records.length;
-    this.records.append(this.#begin, 0, 21);
-  }
-
-  #define(known: KnownRelation): void {
-    if (this.#defined.has(known.relation.oid)) return;
-    this.#defined.add(known.relation.oid);
-    this.records.append(known.bytes, 0, known.bytes.length);
+  /** What the shards have of the open transaction leaves as a whole, in its order, with what follows. */
+  #becomeWhole(): void {
+    this.#isWhole = true;
+    this.whole.begin(endOfTransaction(readBegin(this.#begin, 0, this.#begin.length).commitLsn));
+    const taken = this.shards.flatMap((shard) => shard.takeOpen());
+    taken.sort((one, other) => one.index - other.index);
+    let last = -1;
+    for (const change of taken) {
+      // A heartbeat is in every shard.
+      if (change.index !== last) this.whole.appendOpen(change, this.#begin);
+      last = change.index;
+    }
   }
 
   #commitTransaction(b: Buffer, start: number, end: number): number {
     const { commitLsn, endLsn } = readCommit(b, start, end);
     this.#inTransaction = false;
     this.endLsn = endLsn;
-    if (!this.#begun) return took.dropped;
-    this.#begun = false;
-    this.records.append(b, start, end);
     const position = endOfTransaction(commitLsn);
+    let kept = false;
+    if (this.#isWhole) kept = this.whole.commit(b, start, end, position, endLsn);
+    else for (const shard of this.shards) if (shard.commit(b, start, end, position, endLsn)) kept = true;
+    if (!kept) return took.dropped;
     if (!this.#heartbeat || this.#changes > 1) this.#changed(position);
-    const span = this.#span;
-    this.#span = {
-      first: span?.first ?? position,
-      last: position,
-      endLsn,
-      transactions: (span?.transactions ?? 0) + 1,
-      changes: (span?.changes ?? 0) + this.#changes,
-    };
-    return took.kept;
+    return this.#isWhole ? took.whole : took.kept;
   }
 
   #changed(position: Position): void {

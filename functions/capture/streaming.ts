@@ -3,18 +3,20 @@ import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { connect, disconnect, type Queryable, type Target } from '../../shared/postgres/connect.ts';
 import { slotName } from '../../shared/postgres/names.ts';
-import { asPosition, lsnOf, type Position } from '../../shared/stream/position.ts';
+import { lsnOf, type Position } from '../../shared/stream/position.ts';
+import { placingOf } from '../../shared/task/placing.ts';
 import type { BlobStore, Clock, Delivery, Queue } from '../../shared/task/ports.ts';
 import { readPrepared } from '../../shared/task/prepared.ts';
-import type { Task, TaskConfig } from '../../shared/task/schema.ts';
+import type { PreparedTable, Task, TaskConfig } from '../../shared/task/schema.ts';
 import type { Table } from '../../shared/task/table.ts';
 import { type Checkpoint, CheckpointStore } from './checkpoint.ts';
 import type { Lease } from './lease.ts';
 import { Stream } from './loop.ts';
 import { backoffMs } from './outbox.ts';
 import { type ProgressReading, readProgress } from './progress-row.ts';
-import { SeenTracker } from './seen-state.ts';
+import { HybridClock, SeenTracker } from './seen-state.ts';
 import type { SendPace } from './send-pace.ts';
+import { checkShards } from './shard-plan.ts';
 import { identifySystem } from './slot.ts';
 import { endFormerSender } from './source.ts';
 import type { StreamFigures } from './stream-options.ts';
@@ -22,6 +24,7 @@ import type { StreamFigures } from './stream-options.ts';
 export type StreamingOptions = {
   readonly task: Task;
   readonly config: TaskConfig;
+  readonly shards: number;
   readonly source: Target;
   readonly destination: Target;
   readonly lease: Lease;
@@ -45,7 +48,6 @@ export type StreamProgress = {
   readonly sourceSql: Queryable;
 };
 
-const SHARD = 0;
 const STATEMENT_MS = 30_000;
 const settings = { statement_timeout: String(STATEMENT_MS) };
 /** The server answers within its statement time-out; if nothing comes even then, the connection is gone. */
@@ -74,8 +76,8 @@ export class Streaming {
 
   /** Until stopped or drained; throws what broke it. */
   async run(signal: AbortSignal): Promise<'stopped' | 'drained'> {
-    const { task, source, destination, delivery, clock } = this.#o;
-    await this.#checkServer();
+    const { task, config, source, destination, delivery, clock } = this.#o;
+    const list = await this.#checkServer();
     const { queueUrl } = await delivery.ensure(task.id);
     const clients: pg.Client[] = [];
     const open = async (target: Target, application: string, more = {}): Promise<pg.Client> => {
@@ -93,10 +95,11 @@ export class Streaming {
         destination: await open(destination, `pgtwin watermark ${task.id}`),
         queueUrl,
       };
+      await checkShards({ taskId: task.id, config, source: sql.source, destination: sql.destination }, list);
       let epoch = 0;
       let from: Position | undefined;
       for (let attempt = 0; !signal.aborted; ) {
-        this.#stream = await this.#open(sql, epoch);
+        this.#stream = await this.#open(sql, list, epoch);
         if (this.#draining) this.#stream.drain();
         const end = await this.#stream.run(signal);
         if (end.why === 'drained') return 'drained';
@@ -113,14 +116,14 @@ export class Streaming {
     }
   }
 
-  /** Positions compare only within one server and timeline. */
-  async #checkServer(): Promise<void> {
+  /** Positions compare only within one server and timeline. Gives the task's tables. */
+  async #checkServer(): Promise<readonly PreparedTable[]> {
     const { task, table, source } = this.#o;
     const prepared = await readPrepared(table, task.id);
     if (!prepared)
       throw new PgtwinError('gap-not-healable', { detail: `Task ${task.id} has not been prepared.` });
     const now = await identifySystem(source, `pgtwin capture ${task.id}`);
-    if (now.systemId === prepared.systemId && now.timeline === prepared.timeline) return;
+    if (now.systemId === prepared.systemId && now.timeline === prepared.timeline) return prepared.list;
     throw new PgtwinError('server-identity-changed', {
       detail: `The source was system ${prepared.systemId}, timeline ${prepared.timeline}; now it is ${now.systemId}, timeline ${now.timeline}.`,
     });
@@ -128,21 +131,24 @@ export class Streaming {
 
   async #open(
     sql: { source: pg.Client; destination: pg.Client; queueUrl: string },
+    list: readonly PreparedTable[],
     atLeast: number,
   ): Promise<Stream> {
     const { task, config, lease, table } = this.#o;
     const { generation, id } = task;
-    const reading = await readProgress(sql.destination, id, SHARD);
-    if (reading?.generation !== generation)
+    const reading = await readProgress(sql.destination, id);
+    if (reading?.generation !== generation || reading.positions.length !== this.#o.shards)
       throw new PgtwinError('gap-not-healable', {
-        detail: `The progress row of task ${id} is not of this generation.`,
+        detail: `The progress rows of task ${id} are not those of this generation.`,
       });
     // Above all that apply knows: what is older it deletes unread.
     const epoch = await lease.nextEpoch(Math.max(atLeast, reading.epoch + 1, reading.resendEpoch));
     await endFormerSender(sql.source, slotName(id));
     const store = new CheckpointStore(table, id);
     const saved = await store.read(generation);
-    const start = startOf(reading, saved, config.walRetention);
+    const start = startOf(reading, saved?.shards, config.walRetention);
+    const { shards } = this.#o;
+    const at = (n: number) => saved?.shards[n]?.seen;
     const { rows } = await sql.source.query<{ timeout: string; version: string; lsn: string }>(sourceSql);
     const facts = rows[0]!;
     const openLsn = lsnOf(facts.lsn);
@@ -152,18 +158,19 @@ export class Streaming {
       generation,
       epoch,
       config: task.configVersion,
-      shard: SHARD,
       sourceSql: sql.source,
       destinationSql: sql.destination,
       origin: Number(facts.version) >= 160_000 ? 'none' : undefined,
       retention: config.walRetention,
       queueUrl: sql.queueUrl,
-      seen: new SeenTracker(saved),
+      placing: placingOf(list, shards),
+      seen: Array.from({ length: shards }, (_, n) => new SeenTracker(at(n))),
+      hybrid: new HybridClock(saved?.newest),
       start,
       saved,
       senderTimeoutMs: Number(facts.timeout),
-      saveCheckpoint: ({ lsn, position, seen, newest }) =>
-        store.save({ generation, epoch, lsn: lsn.toString(), position, seen, newest }),
+      saveCheckpoint: ({ lsn, newest, shards: at }) =>
+        store.save({ generation, epoch, lsn: lsn.toString(), newest, shards: [...at] }),
       onProgress: (now, figures) =>
         this.#o.onProgress({
           reading: now,
@@ -181,14 +188,16 @@ export class Streaming {
  * Only with `until-queued` retention it may be behind: until it has misses something, the queue still has that.
  */
 export function startOf(
-  reading: Pick<ProgressReading, 'position' | 'epoch' | 'resendEpoch'>,
-  saved: Pick<Checkpoint, 'position'> | undefined,
+  reading: Pick<ProgressReading, 'positions' | 'epoch' | 'resendEpoch'>,
+  saved: Checkpoint['shards'] | undefined,
   retention: TaskConfig['walRetention'],
-): Position {
-  const forgotten = saved?.position ? asPosition(saved.position) : undefined;
-  if (forgotten === undefined || forgotten <= reading.position) return reading.position;
-  if (retention === 'until-queued' && reading.resendEpoch <= reading.epoch) return forgotten;
-  throw new PgtwinError('gap-not-healable', {
-    detail: `The destination has applied up to ${reading.position}, but the slot has forgotten up to ${forgotten}.`,
+): Position[] {
+  return reading.positions.map((position, shard) => {
+    const forgotten = saved?.[shard]?.position;
+    if (forgotten === undefined || forgotten <= position) return position;
+    if (retention === 'until-queued' && reading.resendEpoch <= reading.epoch) return forgotten;
+    throw new PgtwinError('gap-not-healable', {
+      detail: `The destination has applied up to ${position}, but the slot has forgotten up to ${forgotten}.`,
+    });
   });
 }

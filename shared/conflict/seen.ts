@@ -1,5 +1,14 @@
 import { PgtwinError } from '../errors/pgtwin-error.ts';
-import { addXids, hasXid, newestRanges, noXids, unionXids, type XidRanges, xidsFrom } from './xid-ranges.ts';
+import {
+  addXids,
+  commonXids,
+  hasXid,
+  newestRanges,
+  noXids,
+  unionXids,
+  type XidRanges,
+  xidsFrom,
+} from './xid-ranges.ts';
 
 /**
  * What one side had seen of the other at a point of its own WAL: the xids, of the other side, whose changes it had
@@ -60,6 +69,20 @@ export const unionSeen = (one: Seen, other: Seen): Seen => {
   return {
     ...higher,
     xids: newestRanges(xids, maxRanges),
+    time: later(one.time, other.time),
+  };
+};
+
+/** What both of two states know: for what concerns rows of which each has its own. */
+export const commonSeen = (one: Seen, other: Seen): Seen => {
+  const floor = one.floor < other.floor ? one.floor : other.floor;
+  const from = (seen: Seen): XidRanges =>
+    unionXids(seen.floor > floor ? [floor, seen.floor] : noXids, seen.xids);
+  return {
+    floor,
+    // Where what may be unseen ends, and what may have been seen: the wider one each time.
+    next: later(one.next, other.next),
+    xids: newestRanges(commonXids(from(one), from(other)), maxRanges),
     time: later(one.time, other.time),
   };
 };

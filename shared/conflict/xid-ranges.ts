@@ -35,6 +35,19 @@ export const unionXids = (one: XidRanges, other: XidRanges): XidRanges => {
   return merged;
 };
 
+/** What is in both sets. */
+export const commonXids = (one: XidRanges, other: XidRanges): XidRanges => {
+  const common: bigint[] = [];
+  for (let i = 0, j = 0; i < one.length && j < other.length; ) {
+    const from = one[i]! > other[j]! ? one[i]! : other[j]!;
+    const to = one[i + 1]! < other[j + 1]! ? one[i + 1]! : other[j + 1]!;
+    if (from < to) common.push(from, to);
+    if (one[i + 1]! < other[j + 1]!) i += 2;
+    else j += 2;
+  }
+  return common;
+};
+
 /** The set with these xids, in any order. */
 export const addXids = (ranges: XidRanges, xids: readonly bigint[]): XidRanges => {
   const sorted = [...xids].sort((one, other) => (one < other ? -1 : one > other ? 1 : 0));

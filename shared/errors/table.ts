@@ -135,6 +135,12 @@ export const errors = {
     retry: 'never',
     advice: 'The server has another system id or timeline: positions no longer compare. Restart the task.',
   },
+  'shards-not-kept': {
+    status: 409,
+    retry: 'never',
+    advice:
+      'Take back what was added to the table and restart the task; or delete the pair and make it anew: tables are then spread as they are now.',
+  },
   'publication-missing': {
     status: 409,
     retry: 'never',

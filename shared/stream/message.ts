@@ -5,7 +5,8 @@ import { asPosition, type Position } from './position.ts';
 
 /**
  * What one SQS message holds: a header (one line of JSON) and the changes (base64 of zstd of records), or the names
- * of the stored parts that hold them. A message always holds whole transactions.
+ * of the stored parts that hold them. A message always holds whole transactions, as far as they concern its shard. One
+ * without any is sent to show what should have come before it.
  *
  * Version 1 records: 4 bytes length, then a raw pgoutput message (Relation, Begin, Insert, Update, Delete, Truncate,
  * Commit) or one of our own, told by a lower-case tag: `s` what the sender had seen of the other side, added from
@@ -42,6 +43,10 @@ const header = z.strictObject({
   bytes: counter,
   /** What the sender had seen of the other side before the first transaction (conflict/seen.ts). */
   seen: z.string(),
+  /** Of a pair with several shards: below it every xid of the other side was seen in all of them. */
+  floor: z.string().optional(),
+  /** One transaction that concerns several shards: all are locked, and stand at its position afterwards. */
+  allShards: z.literal(true).optional(),
   /** Stored parts of the records, in order; absent if the records are in the message. */
   parts: z.array(part).optional(),
 });

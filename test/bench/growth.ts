@@ -8,14 +8,17 @@ type Case = {
   readonly rowBytes: number;
   readonly perTransaction: number;
   readonly rows: number;
+  /** Of the pair. */
+  readonly shards: number;
 };
 export type Grown = Case & { readonly rowsPerSecond: number; readonly megabytesPerSecond: number };
 
-const usual: Case = { tables: 1, rowBytes: 100, perTransaction: 10, rows: 60_000 };
+const usual: Case = { tables: 1, rowBytes: 100, perTransaction: 10, rows: 60_000, shards: 1 };
 
 /** One thing at a time grows; the others stay as usual. */
 const series: Readonly<Record<string, readonly Case[]>> = {
   rows: [20_000, 60_000, 180_000].map((rows) => ({ ...usual, rows })),
+  shards: [1, 2, 4, 8].map((shards) => ({ ...usual, rows: 180_000, shards })),
   tables: [1, 10, 100].map((tables) => ({ ...usual, tables })),
   rowBytes: [100, 1_000, 10_000, 100_000].map((rowBytes) => ({
     ...usual,
@@ -42,7 +45,7 @@ begin
 end $$`;
 
 /**
- * Growth: how fast a backlog of inserts is drained with more of it, more tables, larger rows and larger transactions.
+ * Growth: how fast a backlog of inserts is drained with more of it, more shards and tables, larger rows and larger transactions.
  * Throws if a figure falls to less than a third of the largest of its series where it should stay level.
  */
 export async function growth(bench: Bench): Promise<Record<string, Grown[]>> {
@@ -74,7 +77,7 @@ async function grow({ databases, twin }: Bench, of: Case): Promise<Grown> {
   const names = Array.from({ length: of.tables }, (_, n) => `bench.grown_${n}`);
   for (const { client } of [a, b])
     await client.query(names.map((n) => `create table ${n} (id bigint primary key, payload text)`).join(';'));
-  await twin.attach();
+  await twin.attach({}, of.shards);
   const release = await holdSenders(databases, 'a');
   // What is repeated would be compressed away by TOAST, not by the stream.
   for (const name of names) await a.client.query(`alter table ${name} alter payload set storage external`);

@@ -108,33 +108,51 @@ async function call(on: BenchDatabase, count: number, sql: (share: number) => st
 
 let markers = 0;
 
-/** Writes a marker behind everything that was committed on a side. Gives its number. */
-export async function writeMarker({ client }: BenchDatabase): Promise<number> {
+/** A row behind everything that was committed on a side. */
+export type Marker = { readonly id: number; readonly lsn: string };
+
+const isThere = async ({ client }: BenchDatabase, table: string): Promise<boolean> => {
+  const { rows } = await client.query(/* sql */ `select to_regclass($1) is not null as there`, [table]);
+  return rows[0].there;
+};
+
+/** Writes a marker. With several shards it tells of its own only: a heartbeat behind it goes to all. */
+export async function writeMarker(on: BenchDatabase): Promise<Marker> {
+  const { client } = on;
   markers += 1;
-  await client.query(/* sql */ `insert into bench.marker values ($1, clock_timestamp())`, [markers]);
-  return markers;
+  const id = markers;
+  await client.query(/* sql */ `insert into bench.marker values ($1, clock_timestamp())`, [id]);
+  const { rows } = await client.query(/* sql */ `select pg_current_wal_insert_lsn()::text as lsn`);
+  if (await isThere(on, 'pgtwin.heartbeat'))
+    await client.query(/* sql */ `update pgtwin.heartbeat set at = clock_timestamp()`);
+  return { id, lsn: rows[0].lsn };
 }
 
 const POLL_MS = 2;
 
-/** Waits until a marker is visible on a side. */
-export async function untilMarker(
-  { client, side }: BenchDatabase,
-  marker: number,
-  limitMs = 120_000,
-): Promise<void> {
+/** Waits until a marker, and all before it, is visible on a side. */
+export async function untilMarker(on: BenchDatabase, marker: Marker, limitMs = 120_000): Promise<void> {
+  const { client, side } = on;
   const start = performance.now();
-  for (;;) {
-    const { rowCount } = await client.query({
-      name: 'marker',
-      text: /* sql */ `select from bench.marker where id = $1`,
-      values: [marker],
-    });
-    if (rowCount === 1) return;
-    if (performance.now() - start > limitMs)
-      throw new Error(`Nothing arrived on side ${side} in ${limitMs} ms.`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
+  const until = async (isSo: () => Promise<boolean>): Promise<void> => {
+    while (!(await isSo())) {
+      if (performance.now() - start > limitMs)
+        throw new Error(`Nothing arrived on side ${side} in ${limitMs} ms.`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  };
+  await until(async () => {
+    const text = /* sql */ `select from bench.marker where id = $1`;
+    return (await client.query({ name: 'marker', text, values: [marker.id] })).rowCount === 1;
+  });
+  if (!(await isThere(on, 'pgtwin.apply_progress'))) return;
+  await until(async () => {
+    const { rows } = await client.query(
+      /* sql */ `select bool_and(end_lsn >= $1::pg_lsn) or count(*) = 1 as passed from pgtwin.apply_progress`,
+      [marker.lsn],
+    );
+    return rows[0].passed !== false;
+  });
 }
 
 const contentsSql = /* sql */ `

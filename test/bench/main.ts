@@ -27,7 +27,7 @@ two servers, in turns. A ratio above 1 means that pgtwin is faster.
   --work W1,W2  W1 backlog, W1b backlogs on both sides, W2 a large transaction, W3 latency at 200 transactions a
                 second, W3b at 2,000, W4 copy, detection (what looking for conflicts costs), pieces (capture,
                 codec and apply alone); default: all of these. When asked for: load (latency from 20 to 4,000
-                transactions a second), growth (throughput by amount, tables, sizes), bounds (2,000 tables, 1,000
+                transactions a second), growth (throughput by amount, shards, tables, sizes), bounds (2,000 tables, 1,000
                 columns, a row of 100 MB, slow destination)
   --quick       small amounts, for a look; figures for comparison need the full ones
   --rounds N    of each (default 3, quick 2)
@@ -35,6 +35,7 @@ two servers, in turns. A ratio above 1 means that pgtwin is faster.
   --scale N     100,000 accounts each (default 50, quick 5)
   --on PLATFORM embedded (default) or localstack
   --unix        servers are reached by their unix sockets, by both systems and the load; default: TCP on loopback
+  --shards N    shards of the pair (default 1); growth has its own
   --config JSON fields over the configuration of pgtwin's tasks
   --profile DIR processor profiles of pgtwin's processes while they drain (W1, W1b, W2), for Chrome's tools
   --json FILE   the figures as JSON
@@ -72,6 +73,7 @@ async function main(): Promise<void> {
       on: { type: 'string', default: 'embedded' },
       unix: { type: 'boolean', default: false },
       config: { type: 'string' },
+      shards: { type: 'string' },
       json: { type: 'string' },
       plots: { type: 'string' },
       profile: { type: 'string' },
@@ -107,7 +109,8 @@ async function main(): Promise<void> {
     },
   });
   const config = values.config ? { config: JSON.parse(values.config) as object } : {};
-  const twin = new Twin(opened, { databases, ...config });
+  const shards = values.shards ? { shards: Number(values.shards) } : {};
+  const twin = new Twin(opened, { databases, ...config, ...shards });
   const figures: Record<string, object> = {};
   try {
     const bench: Bench = {

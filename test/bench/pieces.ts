@@ -3,7 +3,7 @@ import { readContext } from '../../functions/apply/context.ts';
 import { openSession, type Session } from '../../functions/apply/session.ts';
 import { SeenTracker } from '../../functions/capture/seen-state.ts';
 import { openSource } from '../../functions/capture/source.ts';
-import { StreamReader, took } from '../../functions/capture/stream-reader.ts';
+import { took } from '../../functions/capture/stream-reader.ts';
 import { openTable } from '../../shared/aws/table.ts';
 import { openLog } from '../../shared/log/log.ts';
 import type { Target } from '../../shared/postgres/connect.ts';
@@ -19,6 +19,7 @@ import {
 } from '../../shared/stream/message.ts';
 import { lsnText } from '../../shared/stream/position.ts';
 import { Repository } from '../../shared/task/repository.ts';
+import { oneShardReader } from '../support/reader.ts';
 import { awsCost } from './cost.ts';
 import type { BenchDatabase } from './databases.ts';
 import { differingTables, resetTables, writeMarker, writeTransactions } from './load.ts';
@@ -130,9 +131,10 @@ async function capture(source: BenchDatabase, task: string) {
     /* sql */ `select (pg_current_wal_flush_lsn() - '0/0')::text as lsn`,
   );
   const end = BigInt(now[0]!.lsn);
-  const reader = new StreamReader({ seen: new SeenTracker(undefined), skipUpTo: zero });
+  const reader = oneShardReader(new SeenTracker(), zero);
+  const shard = reader.shards[0]!;
   const seal = () =>
-    reader.seal((records, { span, seen }) => {
+    shard.seal((records, { span, seen }) => {
       const header = {
         ...{ v: 1, task, generation: 1, epoch: 1_000, shard: 0, config: 1, previous, seen },
         ...{ first: span.first, last: span.last, endLsn: lsnText(span.endLsn) },
@@ -154,7 +156,7 @@ async function capture(source: BenchDatabase, task: string) {
       },
       {
         message(buffer, start, stop) {
-          if (reader.take(buffer, start, stop) === took.kept && reader.records.length >= limits.sealBytes)
+          if (reader.take(buffer, start, stop) === took.kept && shard.records.length >= limits.sealBytes)
             seal();
         },
         keepalive(walEnd) {
@@ -165,7 +167,7 @@ async function capture(source: BenchDatabase, task: string) {
     );
     opened.then((s) => s.sendStatus(0n, 0n, true), reject);
   });
-  if (reader.transactions > 0) seal();
+  if (shard.transactions > 0) seal();
   return { bodies, rows, bytes };
 }
 

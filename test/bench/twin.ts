@@ -7,6 +7,8 @@ export type TwinOptions = {
   readonly databases: BenchDatabases;
   /** Fields over the configuration of both tasks. */
   readonly config?: object;
+  /** Shards of the pair, unless a piece of work says it. */
+  readonly shards?: number;
 };
 
 /** A pair of pgtwin on one of its platforms, worked through the API. */
@@ -23,16 +25,16 @@ export class Twin implements Replication {
   }
 
   /** `more` are fields over the configuration of both tasks. */
-  async attach(more: object = {}): Promise<void> {
+  async attach(more: object = {}, shards = this.#o.shards): Promise<void> {
     const config = { types: { schema: false, full: false, incremental: true }, conflictingTables: 'ignore' };
-    await this.#configure({ ...config, ...more });
+    await this.#configure({ ...config, ...more }, shards);
     await this.#startForward();
     await this.#untilRunning('forward', 'reverse');
   }
 
   /** `more` as in `attach`. */
   async prepareCopy(more: object = {}): Promise<void> {
-    await this.#configure(more);
+    await this.#configure(more, this.#o.shards);
   }
 
   /** Until the copied direction runs, as native replication is measured; the other one starts behind it. */
@@ -45,10 +47,11 @@ export class Twin implements Replication {
     await this.#untilRunning('forward', 'reverse');
   }
 
-  async #configure(more: object): Promise<void> {
+  async #configure(more: object, shards = 1): Promise<void> {
     const { a, b } = this.#o.databases;
     const { id } = await this.#call<{ id: string }>('POST', '/v1/pairs', {
       name: 'bench',
+      shards,
       sides: { a: this.#sideOf(a), b: this.#sideOf(b) },
     });
     this.pair = id;

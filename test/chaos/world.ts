@@ -88,6 +88,7 @@ export async function openWorld(
       schema: schema + familySchema(hasForeignKeys(setup)) + identityOf(options.policy),
       account,
       arbiter,
+      shards: options.shards,
       forward: config,
       reverse: config,
       servers: { a, b },

@@ -10,7 +10,7 @@ const SEED = 288;
 test('random writes on both sides and three faults: identical, exact, nothing lost', async () => {
   const printed: string[] = [];
   const result = await runChaos(
-    { seed: SEED, seconds: 7, policy: 'last-write-wins', only: undefined, mostFaults: 3 },
+    { seed: SEED, seconds: 7, policy: 'last-write-wins', shards: 1, only: undefined, mostFaults: 3 },
     (line) => printed.push(line),
   );
   expect(result, printed.join('\n')).toMatchObject({

@@ -1,17 +1,16 @@
 import { expect, test } from 'vitest';
 import { dropSlot } from '../../functions/capture/slot.ts';
 import { openSource, type SourceOptions } from '../../functions/capture/source.ts';
-import { StreamReader, took } from '../../functions/capture/stream-reader.ts';
+import { took } from '../../functions/capture/stream-reader.ts';
 import { tag, valueAt, walkTuple } from '../../shared/postgres/pgoutput.ts';
 import { RecordDecoder } from '../../shared/stream/decode.ts';
-import { positionOf, zeroPosition } from '../../shared/stream/position.ts';
+import { positionOf } from '../../shared/stream/position.ts';
 import { openDatabase, type TestDatabase } from '../support/database.ts';
+import { oneShardReader } from '../support/reader.ts';
 import { until } from '../support/wait.ts';
 
 /** What the reader makes of a slot: each change with its position, in the order of leaving. */
 type Read = { readonly changes: string[]; readonly streamed: number; readonly parts: number };
-
-const seen = { newest: '', add: () => {}, toText: () => '', timeOf: (commit: bigint) => commit };
 
 async function readSlot(
   database: TestDatabase,
@@ -24,7 +23,8 @@ async function readSlot(
     `select (pg_current_wal_insert_lsn() - '0/0')::text as lsn from pg_logical_emit_message(false, 'x', 'y', true)`,
   );
   const end = BigInt(now!.lsn);
-  const reader = new StreamReader({ seen, skipUpTo: zeroPosition });
+  const reader = oneShardReader();
+  const shard = reader.shards[0]!;
   const read = { changes: [] as string[], streamed: 0, parts: 0 };
   const stored = new Map<string, Buffer>();
   const take = (parts: readonly Buffer[]) => {
@@ -45,7 +45,7 @@ async function readSlot(
     }
   };
   const sealAll = () => {
-    if (reader.transactions > 0) reader.seal((records) => take([Buffer.from(records)]));
+    if (shard.transactions > 0) shard.seal((records) => take([Buffer.from(records)]));
   };
   const cut = () =>
     reader.cutStreamed((records) => {
