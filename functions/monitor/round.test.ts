@@ -6,8 +6,10 @@ import { createTableIfMissing, openTable } from '../../shared/aws/table.ts';
 import { openLog } from '../../shared/log/log.ts';
 import type { Measured } from '../../shared/log/metrics.ts';
 import { metricLine } from '../../shared/log/metrics.ts';
+import { readHistory } from '../../shared/task/history.ts';
 import { Repository } from '../../shared/task/repository.ts';
 import { type TaskStatus, taskConfig, taskIdOf } from '../../shared/task/schema.ts';
+import { history } from './duties/history.ts';
 import type { Duty } from './duty.ts';
 import { duties, runRound } from './round.ts';
 
@@ -217,4 +219,26 @@ test('a metric line is CloudWatch embedded metric format', () => {
     Task: 't',
     LatencySeconds: 1.5,
   });
+});
+
+test('figures are kept by the minute, also of a capture that says nothing any more; what stands still is left out', async () => {
+  const task = await running('histpair', 'db9', 60);
+  const status: TaskStatus = {
+    ...{ at: now.toISOString(), phase: 'streaming', latencySeconds: 0.5, rowsApplied: 1 },
+    ...{ transactionsApplied: 1, conflicts: 0, conflictsByKind: {}, rowsPerSecond: 10, bytesPerSecond: 2000 },
+    ...{ walRetainedBytes: 0, position: null, copy: null, notes: [] },
+  };
+  await repository.putStatus(task, status);
+  await round([history]);
+  later(1);
+  await round([history]);
+  for (const input of ['pause', 'paused'] as const)
+    await repository.move(task, input, { cause: 'test', actor: 'test' });
+  later(1);
+  await round([history]);
+  const points = await readHistory(repository.table, task, now);
+  expect(points.map(({ latencySeconds, rowsPerSecond }) => [latencySeconds, rowsPerSecond])).toEqual([
+    [0.5, 10],
+    [60.5, 0],
+  ]);
 });

@@ -2,6 +2,7 @@ import { asPgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { alerts } from './duties/alerts.ts';
 import { backlog } from './duties/backlog.ts';
 import { expiry } from './duties/expiry.ts';
+import { history } from './duties/history.ts';
 import { latency } from './duties/latency.ts';
 import { restarts } from './duties/restarts.ts';
 import { retries } from './duties/retries.ts';
@@ -12,7 +13,7 @@ import { readWatched } from './watch.ts';
 
 /** In this order: what gives up shows in the states of the same round; what takes long comes last. */
 export const duties: readonly Duty[] = [
-  ...[retries, states, latency, alerts, backlog, expiry],
+  ...[retries, states, latency, history, alerts, backlog, expiry],
   ...[restarts, verification],
 ];
 

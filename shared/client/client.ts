@@ -20,6 +20,7 @@ import type {
   copyList,
   createPairBody,
   eventList,
+  HistoryView,
   limitsBody,
   limitsView,
   PairView,
@@ -77,8 +78,8 @@ export type ApiClient = VerifyClient & {
   getPair(id: string): Promise<PairView>;
   /** The pair while it is released; undefined when it is gone. */
   deletePair(id: string): Promise<PairView | undefined>;
-  configureBoth(id: string, config: ConfigureBoth): Promise<BothTasks>;
-  configureTask(id: string, direction: Direction, config: Configure): Promise<TaskDetail>;
+  configureBoth(id: string, config: ConfigureBoth, guard?: Guard): Promise<BothTasks>;
+  configureTask(id: string, direction: Direction, config: Configure, guard?: Guard): Promise<TaskDetail>;
   preview(id: string, config: ConfigureBoth): Promise<Preview>;
   previewObjects(id: string, objects: PreviewObjects): Promise<ObjectsPreview>;
   precheckBoth(id: string, order?: PrecheckOrder): Promise<PrecheckReports>;
@@ -103,6 +104,8 @@ export type ApiClient = VerifyClient & {
   /** The exact request that an action is, unsent. */
   previewAction(asked: z.input<typeof actionPreviewBody>): Promise<ActionPreview>;
   listAudit(query?: Page & AuditFilter): Promise<AuditPage>;
+  /** Figures of a day by the minute. */
+  getHistory(id: string, direction: Direction, hours?: number): Promise<HistoryView>;
   /** Whose token this is. */
   whoAmI(): Promise<z.infer<typeof whoami>>;
   openApi(): Promise<unknown>;
@@ -132,8 +135,10 @@ export function openApiClient(options: ClientOptions): ApiClient {
     listPairs: (page) => send('GET', '/v1/pairs', { query: { ...page } }),
     getPair: (id) => send('GET', pairPath(id)),
     deletePair: (id) => send('DELETE', pairPath(id)),
-    configureBoth: (id, config) => send('POST', `${pairPath(id)}/configure`, { body: config }),
-    configureTask: (id, direction, config) => send('PUT', taskPath(id, direction), { body: config }),
+    configureBoth: (id, config, guard) =>
+      send('POST', `${pairPath(id)}/configure`, { body: config, headers: headersOf(guard) }),
+    configureTask: (id, direction, config, guard) =>
+      send('PUT', taskPath(id, direction), { body: config, headers: headersOf(guard) }),
     preview: (id, config) => send('POST', `${pairPath(id)}/preview`, { body: config }),
     previewObjects: (id, objects) => send('POST', `${pairPath(id)}/preview-objects`, { body: objects }),
     precheckBoth: (id, order = {}) => send('POST', `${pairPath(id)}/precheck`, { body: order }),
@@ -162,6 +167,8 @@ export function openApiClient(options: ClientOptions): ApiClient {
     getLimits: (id, direction) => send('GET', `${taskPath(id, direction)}/limits`),
     changeLimits: (id, direction, change, guard) =>
       send('PATCH', `${taskPath(id, direction)}/limits`, { body: change, headers: headersOf(guard) }),
+    getHistory: (id, direction, hours) =>
+      send('GET', `${taskPath(id, direction)}/history`, { query: hours === undefined ? {} : { hours } }),
     whoAmI: () => send('GET', '/v1/whoami'),
     previewAction: (asked) => send('POST', '/v1/preview', { body: asked }),
     listAudit: (query) => send('GET', '/v1/audit', { query: { ...query } }),

@@ -435,6 +435,25 @@ export const actionPreview = z
   })
   .openapi('ActionPreview');
 
+export const historyQuery = z.strictObject({
+  hours: z.coerce.number().int().min(1).max(24).default(24).describe('how far back'),
+});
+export const historyView = z
+  .strictObject({
+    points: z
+      .array(
+        z.strictObject({
+          at: z.string(),
+          latencySeconds: z.number().nullable(),
+          rowsPerSecond: z.number(),
+          bytesPerSecond: z.number(),
+        }),
+      )
+      .describe('by the minute, the oldest first; minutes in which nothing ran are left out'),
+  })
+  .openapi('History');
+export type HistoryView = z.infer<typeof historyView>;
+
 /** Who a request comes from, by its token or its IAM principal. */
 export const whoami = z
   .strictObject({

@@ -60,6 +60,7 @@ const conflict = {
 
 export const examples = {
   health: { status: 'ok' },
+  history: { points: [{ at, latencySeconds: 0.2, rowsPerSecond: 1250.5, bytesPerSecond: 312_000 }] },
   whoami: { name: 'ci', role: 'operator' },
   pair,
   pairList: { pairs: [pair], next: 'k3v9x0qa7m' },

@@ -39,7 +39,7 @@ export type Move = {
 
 /**
  * Reads and writes pairs and tasks. Keys: ('pairs', pair), ('tasks', task), and in the partition of each task
- * 'config', 'status', 'lease', 'checkpoint', 'prepared', 'precheck', 'event#…', 'chunk#…', 'table#…'.
+ * 'config', 'status', 'lease', 'checkpoint', 'prepared', 'precheck', 'event#…', 'chunk#…', 'table#…', 'history#…'.
  */
 export class Repository {
   readonly table: Table;

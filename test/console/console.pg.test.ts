@@ -2,7 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { requestOf } from '../../functions/api/console/app/setup/draft.ts';
 import { mirrorNotes } from '../../functions/api/console/app/setup/mirror.ts';
 import { startMonitor } from '../../infra/local/monitor.ts';
+import { openTable } from '../../shared/aws/table.ts';
 import { openApiClient } from '../../shared/client/client.ts';
+import { addToHistory } from '../../shared/task/history.ts';
 import { type ConsolePage, openBrowser, openConsole } from '../support/browser.ts';
 import {
   checkAndStart,
@@ -18,11 +20,13 @@ import { differences } from '../support/tables.ts';
 import { openPlatform, type TestPlatform } from '../support/twin.ts';
 import { until } from '../support/wait.ts';
 
+const tokens = { admin: 'token-of-an-administrator', viewer: 'token-of-one-who-looks' };
 let platform: TestPlatform;
 let browser: Awaited<ReturnType<typeof openBrowser>>;
 let monitor: ReturnType<typeof startMonitor>;
 beforeAll(async () => {
-  [platform, browser] = await Promise.all([openPlatform({ console: true }), openBrowser()]);
+  const apiTokens = `anna:admin:${tokens.admin},vera:viewer:${tokens.viewer}`;
+  [platform, browser] = await Promise.all([openPlatform({ console: true, apiTokens }), openBrowser()]);
   monitor = startMonitor({ env: platform.platform.env, onLine: () => {} });
 });
 afterAll(async () => {
@@ -111,7 +115,8 @@ async function signIn(shown: ConsolePage): Promise<void> {
   await page.getByLabel('API token').fill('not-the-token-of-this-service');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('This is not a token of this service.').waitFor();
-  await shown.signIn(platform.platform.env['PGTWIN_API_TOKENS']!.split(':')[2]!);
+  await shown.signIn(tokens.admin);
+  await page.getByText('Signed in as anna, admin').waitFor();
   await page.getByText('There is no pair yet').waitFor();
   await look('pairs-empty');
 }
@@ -191,7 +196,17 @@ async function mendKeys({ page }: ConsolePage, a: TestDatabase): Promise<void> {
 
 /** Every tab of a task that runs, by keyboard from one to the next. */
 async function lookAround({ page, look, visit }: ConsolePage, pair: string): Promise<void> {
+  // What was before this tab was opened.
+  const table = openTable('pgtwin', {
+    endpoint: platform.platform.env['AWS_ENDPOINT_URL_DYNAMODB']!,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  });
+  await addToHistory(table, `${pair}_f`, new Date(Date.now() - 7_200_000), {
+    ...{ latencySeconds: 4000, rowsPerSecond: 123, bytesPerSecond: 0 },
+  });
   await visit(`pairs/${pair}/forward`);
+  await page.getByText(/highest in 24 hours 1 h 6 min/).waitFor();
   await page.getByRole('heading', { name: 'Full copy by table' }).waitFor();
   await page.getByRole('row', { name: /shop.orders Done/ }).waitFor();
   await look('task-overview');
@@ -301,7 +316,8 @@ async function removePair({ page, look }: ConsolePage, pair: string): Promise<vo
   await dialog.waitFor();
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
-  expect(await ask.evaluate((e) => e === e.ownerDocument.activeElement)).toBe(true);
+  // It comes back a moment after the dialog has gone.
+  await until('the focus to be back', async () => ask.evaluate((e) => e === e.ownerDocument.activeElement));
   await ask.click();
   await look('pair-delete');
   await dialog.getByRole('button', { name: 'Release both tasks and delete' }).click();
@@ -321,11 +337,72 @@ async function removePair({ page, look }: ConsolePage, pair: string): Promise<vo
   await page.getByText('There is no pair yet').waitFor();
 }
 
+test('a viewer is offered nothing that would be refused; what somebody else has changed meanwhile is not overwritten', async () => {
+  await using a = await openDatabase('a', { schema });
+  await using b = await openDatabase('b');
+  const api = openApiClient({ url: platform.platform.apiUrl, token: tokens.admin });
+  const sides = { a: { url: a.url, tls: 'disable' as const }, b: { url: b.url, tls: 'disable' as const } };
+  const { id } = await api.createPair({ name: 'shared', sides });
+  const objects = { include: [{ schema: 'shop', table: 'customer' }] };
+  await api.configureTask(id, 'forward', { objects, retryOtherMinutes: 3 });
+  {
+    await using shown = await openConsole(browser, platform.platform.apiUrl);
+    const { page, look, visit } = shown;
+    await shown.signIn(tokens.admin);
+    await visit(`pairs/${id}/setup/settings`);
+    await page.getByText('Retries and WAL').click();
+    const minutes = page.getByLabel('Retry other errors for');
+    await minutes.fill('4');
+    await api.configureTask(id, 'forward', { objects, retryOtherMinutes: 5 });
+    await page.getByRole('button', { name: 'Save and check' }).click();
+    await page.getByText('Somebody else has changed this since you opened it.').waitFor();
+    await look('setup-changed-meanwhile');
+    expect((await api.getTask(id, 'forward')).config?.retryOtherMinutes).toBe(5);
+    await page.getByRole('button', { name: 'Drop my changes and load what is stored' }).click();
+    await until('what is stored', async () => (await minutes.inputValue()) === '5');
+    // The form was made anew, with its groups closed.
+    if (!(await minutes.isVisible())) await page.getByText('Retries and WAL').click();
+    await minutes.fill('6');
+    await page.getByRole('button', { name: 'Save and check' }).click();
+    await page.getByRole('heading', { name: 'Precheck', level: 1 }).waitFor();
+    expect((await api.getTask(id, 'forward')).config?.retryOtherMinutes).toBe(6);
+    // A precheck is no change of the configuration: once it has run, it can be saved again.
+    await page.getByRole('region', { name: 'Forward task, a to b' }).waitFor();
+    await visit(`pairs/${id}/setup/settings`);
+    await page.getByRole('button', { name: 'Save and check' }).click();
+    await page.getByRole('heading', { name: 'Precheck', level: 1 }).waitFor();
+    shown.assertClean();
+  }
+  {
+    await using shown = await openConsole(browser, platform.platform.apiUrl);
+    const { page, look, visit } = shown;
+    await shown.signIn(tokens.viewer);
+    await page.getByText('Signed in as vera, viewer').waitFor();
+    await page.getByRole('row', { name: /shared/ }).waitFor();
+    const actions = page.getByRole('button', { name: /pair|start|release|restart|run|change|verify/i });
+    const links = page.getByRole('link', { name: /new pair|set up|setup|cut-over/i });
+    for (const place of ['', `pairs/${id}`, `pairs/${id}/forward`, `pairs/${id}/forward/precheck`]) {
+      await visit(place);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await page
+        .getByText(place === '' ? 'shared' : /Forward task/)
+        .first()
+        .waitFor();
+      expect([await actions.count(), await links.count()], place).toEqual([0, 0]);
+    }
+    await look('pair-of-a-viewer');
+    // The tab is loaded again: it asks anew whose token it has.
+    await page.reload();
+    await page.getByText('Signed in as vera, viewer').waitFor();
+    shown.assertClean();
+  }
+  await api.deletePair(id);
+});
+
 test('what mirrors a task with other names on the destination leads exactly back', async () => {
   await using a = await openDatabase('a', { schema });
   await using b = await openDatabase('b');
-  const { apiUrl, env } = platform.platform;
-  const api = openApiClient({ url: apiUrl, token: env['PGTWIN_API_TOKENS']!.split(':')[2]! });
+  const api = openApiClient({ url: platform.platform.apiUrl, token: tokens.admin });
   const sides = { a: { url: a.url, tls: 'disable' as const }, b: { url: b.url, tls: 'disable' as const } };
   const { id } = await api.createPair({ name: 'mapped', sides });
   const objects = {

@@ -5,11 +5,14 @@ import {
   conflictParams,
   conflictQuery,
   eventList,
+  historyQuery,
+  historyView,
   pageQuery,
   resolveBody,
   taskParams,
 } from '../../../shared/client/contract.ts';
 import { examples } from '../../../shared/client/examples.ts';
+import { readHistory } from '../../../shared/task/history.ts';
 import { readConflict, readConflicts, resolveConflict } from '../conflicts.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { readEvents } from '../events.ts';
@@ -26,6 +29,16 @@ const events = createRoute({
   ...needs('viewer'),
   request: { params: taskParams, query: pageQuery },
   responses: { 200: json(eventList, 'A page of events', examples.eventList), ...problems },
+});
+
+const history = createRoute({
+  method: 'get',
+  path: `${path}/history`,
+  operationId: 'getHistory',
+  summary: 'Latency and rates of a task by the minute, for a day',
+  ...needs('viewer'),
+  request: { params: taskParams, query: historyQuery },
+  responses: { 200: json(historyView, 'The figures, the oldest first', examples.history), ...problems },
 });
 
 const conflicts = createRoute({
@@ -64,6 +77,13 @@ export function addRecordRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
   app.openapi(events, async (c) => {
     const { task } = await readTask(deps, c.req.valid('param'));
     return c.json(await readEvents(deps.repository.table, task, c.req.valid('query')), 200);
+  });
+
+  app.openapi(history, async (c) => {
+    const { task } = await readTask(deps, c.req.valid('param'));
+    const { hours } = c.req.valid('query');
+    const points = await readHistory(deps.repository.table, task.id, deps.now(), hours);
+    return c.json({ points }, 200);
   });
 
   app.openapi(conflicts, async (c) => {

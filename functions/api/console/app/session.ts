@@ -6,6 +6,16 @@ import { asPgtwinError } from '../../../../shared/errors/pgtwin-error.ts';
 const KEY = 'pgtwin-token';
 
 export const token = signal<string | undefined>(sessionStorage.getItem(KEY) ?? undefined);
+/** Whose token it is; undefined until the service has said so. */
+export const who = signal<{ readonly name: string; readonly role: Role } | undefined>(undefined);
+
+const roles = ['viewer', 'operator', 'admin'] as const;
+type Role = (typeof roles)[number];
+
+/** Whether the service would take it: what it would refuse is not offered. */
+export const may = (needed: Role): boolean =>
+  who.value !== undefined && roles.indexOf(who.value.role) >= roles.indexOf(needed);
+
 /** Why a session ended that nobody ended. */
 export const ended = signal<string | undefined>(undefined);
 
@@ -32,15 +42,31 @@ export const api = (): ApiClient => client.value;
 
 /** Throws what the API says of the token; nothing is kept then. */
 export async function signIn(given: string): Promise<void> {
-  await clientOf(given).listPairs({ limit: 1 });
+  const caller = await clientOf(given).whoAmI();
   sessionStorage.setItem(KEY, given);
   ended.value = undefined;
+  who.value = caller;
   token.value = given;
+}
+
+const AGAIN_MS = 5_000;
+
+/** Asks whose token was kept in this tab. A service that does not answer is asked again. */
+export async function recall(): Promise<void> {
+  const given = token.value;
+  if (given === undefined || who.value) return;
+  try {
+    const caller = await clientOf(given).whoAmI();
+    if (token.value === given) who.value = caller;
+  } catch {
+    if (token.value === given) setTimeout(() => void recall(), AGAIN_MS);
+  }
 }
 
 export function signOut(): void {
   sessionStorage.removeItem(KEY);
   token.value = undefined;
+  who.value = undefined;
 }
 
 /** An Idempotency-Key. `randomUUID` is there on pages with TLS only. */
@@ -50,6 +76,11 @@ export const newKey = (): string =>
 /** One sentence of anything thrown, and the way out. */
 export function wordsOf(thrown: unknown): { detail: string; advice: string | undefined } {
   const error = asPgtwinError(thrown);
+  if (error.code === 'conflict-of-versions')
+    return {
+      detail: 'Somebody else has changed this since you opened it. Nothing of yours was stored.',
+      advice: 'Load the page again, look at what has changed, and repeat it.',
+    };
   const advice = String(error.facts['advice'] ?? error.rule.advice);
   return { detail: error.message, advice: error.message.includes(advice) ? undefined : advice };
 }

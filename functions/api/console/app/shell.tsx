@@ -9,7 +9,7 @@ import { TaskPage } from './pages/task.tsx';
 import { Empty } from './parts/notice.tsx';
 import { Page } from './parts/page.tsx';
 import { href, route } from './route.ts';
-import { signOut, token } from './session.ts';
+import { may, signOut, token, who } from './session.ts';
 import { SetupPage } from './setup/setup.tsx';
 import { setTheme, type Theme, theme, themes } from './theme.ts';
 import { CutoverPage } from './verify/cutover-page.tsx';
@@ -40,9 +40,11 @@ export function Shell(): JSX.Element {
             <a href={href()} aria-current={first === undefined || first === 'pairs' ? 'page' : undefined}>
               Pairs
             </a>
-            <a href={href('new')} aria-current={first === 'new' ? 'page' : undefined}>
-              New pair
-            </a>
+            {may('admin') && (
+              <a href={href('new')} aria-current={first === 'new' ? 'page' : undefined}>
+                New pair
+              </a>
+            )}
           </nav>
         )}
         <div class="top-end">
@@ -56,6 +58,11 @@ export function Shell(): JSX.Element {
               ))}
             </select>
           </label>
+          {who.value && (
+            <span class="who">
+              Signed in as <strong>{who.value.name}</strong>, {who.value.role}
+            </span>
+          )}
           {signedIn && (
             <button type="button" class="button quiet" onClick={signOut}>
               Sign out

@@ -93,12 +93,17 @@ function Choice({ pair, direction, conflict, onChosen }: ChoiceProps): JSX.Eleme
       )}
       <div class="row">
         {offers.includes('take-source') && (
-          <Button kind={choice?.take === 'source' ? 'quiet' : 'primary'} onClick={() => setAsked('source')}>
+          <Button
+            needs="operator"
+            kind={choice?.take === 'source' ? 'quiet' : 'primary'}
+            onClick={() => setAsked('source')}
+          >
             Take the source's version…
           </Button>
         )}
         {offers.includes('keep-destination') && (
           <Button
+            needs="operator"
             kind={choice?.take === 'destination' ? 'quiet' : 'primary'}
             onClick={() => setAsked('destination')}
           >
@@ -106,7 +111,7 @@ function Choice({ pair, direction, conflict, onChosen }: ChoiceProps): JSX.Eleme
           </Button>
         )}
         {offers.includes('retry') && (
-          <Button kind={choice ? 'primary' : 'plain'} onClick={() => setAsked('retry')}>
+          <Button needs="operator" kind={choice ? 'primary' : 'plain'} onClick={() => setAsked('retry')}>
             Retry the task…
           </Button>
         )}

@@ -8,7 +8,7 @@ import { Confirm } from '../parts/dialog.tsx';
 import { Failure, Loading, Notice } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { go, href } from '../route.ts';
-import { api } from '../session.ts';
+import { api, may } from '../session.ts';
 import { TaskCard } from '../task/card.tsx';
 import { directions, isInSetup, timeOf } from '../words.ts';
 
@@ -29,12 +29,14 @@ export function PairPage({ id }: { id: string }): JSX.Element {
                 <a class="button" href={href('pairs', id, 'verification')}>
                   Verification
                 </a>
-                <a class="button" href={href('pairs', id, 'cutover')}>
-                  Cut-over
-                </a>
+                {may('operator') && (
+                  <a class="button" href={href('pairs', id, 'cutover')}>
+                    Cut-over
+                  </a>
+                )}
               </>
             )}
-            <Button kind="quiet" onClick={() => setAsking(true)}>
+            <Button kind="quiet" needs="admin" onClick={() => setAsking(true)}>
               Delete pair…
             </Button>
           </div>
@@ -48,7 +50,8 @@ export function PairPage({ id }: { id: string }): JSX.Element {
           {isInSetup(pair) && !pair.deleting && (
             <Notice tone="busy" title="The setup is not finished">
               <p>
-                Nothing is synchronized yet. <a href={href('pairs', id, 'setup')}>Continue the setup</a>
+                Nothing is synchronized yet.{' '}
+                {may('admin') && <a href={href('pairs', id, 'setup')}>Continue the setup</a>}
               </p>
             </Notice>
           )}

@@ -7,6 +7,7 @@ import { Empty, Failure, Loading } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { Badge, State, waitsForForward } from '../parts/state.tsx';
 import { href } from '../route.ts';
+import { may } from '../session.ts';
 import { isInSetup, isLive, placeOf } from '../words.ts';
 
 const EVERY_MS = 2_000;
@@ -19,9 +20,11 @@ export function PairsPage(): JSX.Element {
       title="Pairs"
       lead="Each joins two databases with a task in each direction."
       aside={
-        <a class="button primary" href={href('new')}>
-          New pair
-        </a>
+        may('admin') && (
+          <a class="button primary" href={href('new')}>
+            New pair
+          </a>
+        )
       }
     >
       {error !== undefined && <Failure error={error} onRetry={again} />}
@@ -29,11 +32,13 @@ export function PairsPage(): JSX.Element {
       {pairs?.length === 0 && (
         <Empty title="There is no pair yet">
           <p>Connect two databases, choose the tables, check, and start: this takes a few minutes.</p>
-          <p>
-            <a class="button primary" href={href('new')}>
-              Create the first pair
-            </a>
-          </p>
+          {may('admin') && (
+            <p>
+              <a class="button primary" href={href('new')}>
+                Create the first pair
+              </a>
+            </p>
+          )}
         </Empty>
       )}
       {pairs && pairs.length > 0 && (
@@ -74,7 +79,7 @@ function PairRow({ pair }: { pair: PairView }): JSX.Element {
           {environment && ` · ${environment}`}
         </div>
         {deleting && <Badge tone="busy">Being deleted</Badge>}
-        {isInSetup(pair) && !deleting && (
+        {isInSetup(pair) && !deleting && may('admin') && (
           <div class="small">
             <a href={href('pairs', id, 'setup')}>Continue the setup</a>
           </div>

@@ -1,4 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
+import { may } from '../session.ts';
 
 type Props = {
   readonly children: ComponentChildren;
@@ -9,6 +10,8 @@ type Props = {
   readonly disabled?: boolean;
   /** What it does, where its text alone does not say. */
   readonly label?: string;
+  /** Who may do it: others are not offered it. */
+  readonly needs?: 'operator' | 'admin';
 };
 
 /** While `busy` it stays reachable, and does nothing. */
@@ -20,7 +23,9 @@ export function Button({
   busy,
   disabled,
   label,
-}: Props): JSX.Element {
+  needs,
+}: Props): JSX.Element | null {
+  if (needs && !may(needs)) return null;
   return (
     <button
       class={`button ${kind}`}

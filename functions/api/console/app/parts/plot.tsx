@@ -36,9 +36,9 @@ export function Plot({ title, summary, times, values, format }: Props): JSX.Elem
       drawn.destroy();
     };
   }, [theme]);
-  const last = times.at(-1);
-  // New figures come with a new time
-  useEffect(() => plot.current?.setData(data.current), [last]);
+  const [first, last] = [times[0], times.at(-1)];
+  // New figures come with a new time, older ones with another beginning
+  useEffect(() => plot.current?.setData(data.current), [first, last]);
   return (
     <figure class="plot">
       <figcaption>

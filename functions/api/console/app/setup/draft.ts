@@ -7,7 +7,7 @@ import type {
   Preview,
 } from '../../../../../shared/client/client.ts';
 import type { PairView } from '../../../../../shared/client/contract.ts';
-import { asPgtwinError } from '../../../../../shared/errors/pgtwin-error.ts';
+import { asPgtwinError, PgtwinError } from '../../../../../shared/errors/pgtwin-error.ts';
 import type { Direction } from '../../../../../shared/task/schema.ts';
 import { mirrorOf } from './mirror.ts';
 import { everything, type Selection } from './selection.ts';
@@ -25,7 +25,12 @@ export type Draft = {
   readonly reverse: Config;
   /** The reverse's settings are the forward's. */
   readonly sameSettings: boolean;
+  /** What was stored of each task when the draft was begun, or saved last. */
+  readonly stored: Stored;
 };
+
+type Stored = Readonly<Record<Direction, string>>;
+const storedOf = (config: object | undefined): string => JSON.stringify(config ?? null);
 
 /** Which tasks the setup is for: both, or the reverse one beside a forward task that runs. */
 export type Scope = 'both' | 'reverse';
@@ -71,12 +76,13 @@ export async function openDraft(api: ApiClient, pair: PairView): Promise<Draft> 
     api.getTask(pair.id, 'forward'),
     api.getTask(pair.id, 'reverse'),
   ]);
-  const draft = draftOf(asConfig(forward.config), asConfig(reverse.config));
+  const stored = { forward: storedOf(forward.config), reverse: storedOf(reverse.config) };
+  const draft = { ...draftOf(asConfig(forward.config), asConfig(reverse.config)), stored };
   setDraft(pair.id, draft);
   return draft;
 }
 
-function draftOf(forward: Config | undefined, reverse: Config | undefined): Draft {
+function draftOf(forward: Config | undefined, reverse: Config | undefined): Omit<Draft, 'stored'> {
   const begun: Config = forward ?? { objects: everything, conflictPolicy: 'last-write-wins' };
   const sameObjects = reverse && JSON.stringify(reverse.objects) === JSON.stringify(begun.objects);
   const settingsOf = ({ objects: _o, ...settings }: Config) => JSON.stringify(settings);
@@ -89,11 +95,18 @@ function draftOf(forward: Config | undefined, reverse: Config | undefined): Draf
 }
 
 /** The settings of the reverse task, whatever its tables. */
-export const reverseSettings = ({ forward, reverse, sameSettings }: Draft): Config =>
-  sameSettings ? forward : reverse;
+export const reverseSettings = ({
+  forward,
+  reverse,
+  sameSettings,
+}: Pick<Draft, 'forward' | 'reverse' | 'sameSettings'>): Config => (sameSettings ? forward : reverse);
 
 /** The request that a draft is. What leads back from mapped names is asked of the API. */
-export async function requestOf(api: ApiClient, pair: string, draft: Draft): Promise<ConfigureBoth> {
+export async function requestOf(
+  api: ApiClient,
+  pair: string,
+  draft: Omit<Draft, 'stored'>,
+): Promise<ConfigureBoth> {
   const { reverseObjects, reverse } = draft;
   // The API checks what it is.
   const forward = draft.forward as Configure;
@@ -110,13 +123,32 @@ export async function requestOf(api: ApiClient, pair: string, draft: Draft): Pro
   };
 }
 
-/** Stores a draft as the configuration of its tasks. Throws with fields as `forward.…` and `reverse.…`. */
-export async function saveDraft(api: ApiClient, pair: string, scope: Scope, draft: Draft): Promise<void> {
+/**
+ * Stores a draft as the configuration of its tasks, and gives what is stored then. Throws with fields as `forward.…`
+ * and `reverse.…`, and `conflict-of-versions` if somebody else has configured a task since the draft was begun: what is
+ * stored must be what it was begun with, and of the very version that was read here.
+ */
+export async function saveDraft(api: ApiClient, pair: string, scope: Scope, draft: Draft): Promise<Stored> {
+  const [forward, reverse] = await Promise.all([api.getTask(pair, 'forward'), api.getTask(pair, 'reverse')]);
+  const changed =
+    storedOf(reverse.config) !== draft.stored.reverse ||
+    (scope === 'both' && storedOf(forward.config) !== draft.stored.forward);
+  if (changed) throw new PgtwinError('conflict-of-versions', { detail: 'The configuration was changed.' });
   if (scope === 'both') {
-    await api.configureBoth(pair, await requestOf(api, pair, draft));
-    return;
+    const guard = { ifMatch: `"f${forward.version}.r${reverse.version}"` };
+    const saved = await api.configureBoth(pair, await requestOf(api, pair, draft), guard);
+    return { forward: storedOf(saved.forward.config), reverse: storedOf(saved.reverse.config) };
   }
-  await api.configureTask(pair, 'reverse', draft.reverse as Configure);
+  const guard = { ifMatch: `"${reverse.version}"` };
+  const saved = await api.configureTask(pair, 'reverse', draft.reverse as Configure, guard);
+  return { ...draft.stored, reverse: storedOf(saved.config) };
+}
+
+/** Begins anew with what is stored now. */
+export function dropDraft(pair: string): void {
+  const { [pair]: _dropped, ...others } = drafts.value;
+  drafts.value = others;
+  setRefusal(pair, undefined);
 }
 
 /** What a draft does, unsent: the tables of each task, and the exact request. */

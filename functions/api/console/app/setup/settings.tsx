@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
+import { asPgtwinError } from '../../../../../shared/errors/pgtwin-error.ts';
 import type { Direction } from '../../../../../shared/task/schema.ts';
 import { type FieldErrors, fieldErrorsOf } from '../field-errors.ts';
 import { useLoad } from '../load.ts';
@@ -10,7 +11,7 @@ import { Failure, Loading } from '../parts/notice.tsx';
 import { go, href } from '../route.ts';
 import { api } from '../session.ts';
 import { nameOfTask } from '../words.ts';
-import { type Config, type StepProps, saveDraft, setDraft, setRefusal } from './draft.ts';
+import { type Config, dropDraft, type StepProps, saveDraft, setDraft, setRefusal } from './draft.ts';
 import { type JsonSchema, schemaNamed } from './json-schema.ts';
 import { JsonField, SchemaField, withField } from './schema-form.tsx';
 
@@ -67,7 +68,8 @@ export function SettingsStep({ pair, draft, scope, again }: StepProps): JSX.Elem
     setBusy(true);
     setRefused(undefined);
     try {
-      await saveDraft(api(), pair.id, scope, draft);
+      const stored = await saveDraft(api(), pair.id, scope, draft);
+      setDraft(pair.id, { ...draft, stored });
       again();
       go('pairs', pair.id, 'setup', 'precheck');
       setRefusal(pair.id, undefined);
@@ -84,6 +86,11 @@ export function SettingsStep({ pair, draft, scope, again }: StepProps): JSX.Elem
   return (
     <form onSubmit={(event) => void save(event)} noValidate>
       <ErrorSummary error={refused} />
+      {refused !== undefined && asPgtwinError(refused).code === 'conflict-of-versions' && (
+        <p>
+          <Button onClick={() => dropDraft(pair.id)}>Drop my changes and load what is stored</Button>
+        </p>
+      )}
       {errors.all.some(({ field }) => /(^|[.])objects([.]|$)/.test(field)) && (
         <p>
           <a href={href('pairs', pair.id, 'setup', 'objects')}>Go back to the objects</a>

@@ -5,13 +5,14 @@ import type { PairView, TaskView } from '../../../../../shared/client/contract.t
 import { announce } from '../announce.ts';
 import { Button } from '../parts/button.tsx';
 import { Confirm } from '../parts/dialog.tsx';
-import { api, newKey } from '../session.ts';
+import { api, may, newKey } from '../session.ts';
 import { nameOfTask, sourceOf } from '../words.ts';
 import { RequestPreview } from './request-preview.tsx';
 
 type Plan = {
   readonly name: string;
   readonly danger?: true;
+  readonly needs: 'operator' | 'admin';
   /** What happens, for the person who is asked. */
   readonly means: (task: TaskView) => readonly string[];
 };
@@ -19,6 +20,7 @@ type Plan = {
 const plans: Readonly<Record<PlainAction, Plan>> = {
   start: {
     name: 'Start',
+    needs: 'operator',
     means: ({ direction }) => [
       'The tables are made on the destination where they are missing, their rows are copied, and then every change follows.',
       ...(direction === 'forward'
@@ -28,14 +30,16 @@ const plans: Readonly<Record<PlainAction, Plan>> = {
   },
   pause: {
     name: 'Pause',
+    needs: 'operator',
     means: ({ direction }) => [
       'Changes are not carried over until the task is resumed. Nothing is lost.',
       `Until then the slot keeps WAL on the disk of side ${sourceOf(direction)}, and more of it with every write there.`,
     ],
   },
-  resume: { name: 'Resume', means: () => ['The task goes on from where it was paused.'] },
+  resume: { name: 'Resume', needs: 'operator', means: () => ['The task goes on from where it was paused.'] },
   retry: {
     name: 'Retry',
+    needs: 'operator',
     means: () => [
       'The task goes on from where it stopped; nothing is copied again.',
       'If the cause is still there, it stops again. A choice made for a conflict is carried out now.',
@@ -43,6 +47,7 @@ const plans: Readonly<Record<PlainAction, Plan>> = {
   },
   restart: {
     name: 'Restart',
+    needs: 'admin',
     danger: true,
     means: () => [
       'The task begins from the beginning: all rows are copied again.',
@@ -51,6 +56,7 @@ const plans: Readonly<Record<PlainAction, Plan>> = {
   },
   release: {
     name: 'Release',
+    needs: 'admin',
     danger: true,
     means: ({ direction }) => [
       `Slot, publication, triggers, queue and all else that this task made are dropped, on both sides. The tables and their rows stay.`,
@@ -75,7 +81,10 @@ export function Actions({
   const [asked, setAsked] = useState<PlainAction>();
   // What never started has nothing to release: the pair itself is deleted.
   const allowed = order.filter(
-    (action) => task.allowedActions.includes(action) && (action !== 'release' || task.generation > 0),
+    (action) =>
+      task.allowedActions.includes(action) &&
+      may(plans[action].needs) &&
+      (action !== 'release' || task.generation > 0),
   );
   if (allowed.length === 0) return null;
   const title = nameOfTask[task.direction];

@@ -1,8 +1,10 @@
 import type { JSX } from 'preact';
 import type { PairView, TaskView } from '../../../../../shared/client/contract.ts';
+import { useHistory } from '../live.ts';
 import { Facts } from '../parts/meter.tsx';
 import { State, waitsForForward } from '../parts/state.tsx';
 import { href } from '../route.ts';
+import { may } from '../session.ts';
 import { nameOfTask, wayOf } from '../words.ts';
 import { Actions } from './actions.tsx';
 import { CopyProgress, figuresOf, TaskNotices } from './figures.tsx';
@@ -20,6 +22,7 @@ export function TaskCard({
 }): JSX.Element {
   const { direction, status, state } = task;
   const title = nameOfTask[direction];
+  const history = useHistory(task);
   return (
     <section class="card task-card" aria-labelledby={`task-${direction}`}>
       <div class="card-head">
@@ -31,18 +34,21 @@ export function TaskCard({
         </div>
         <State state={state} />
       </div>
-      {!task.configured && pair.tasks.forward.generation > 0 && task.allowedActions.includes('configure') && (
-        <p>
-          <a class="button primary" href={href('pairs', pair.id, 'setup', 'objects')}>
-            Set up the {title.toLowerCase()}
-          </a>
-        </p>
-      )}
+      {!task.configured &&
+        pair.tasks.forward.generation > 0 &&
+        task.allowedActions.includes('configure') &&
+        may('admin') && (
+          <p>
+            <a class="button primary" href={href('pairs', pair.id, 'setup', 'objects')}>
+              Set up the {title.toLowerCase()}
+            </a>
+          </p>
+        )}
       {waitsForForward(task) && <p class="muted">Starts by itself when the forward task runs.</p>}
       <TaskNotices pair={pair} task={task} />
       {state === 'Initializing' && status?.copy && <CopyProgress copy={status.copy} />}
       {status && <Facts facts={figuresOf(task)} />}
-      {status && state !== 'Released' && <LatencyPlot task={task} />}
+      {status && state !== 'Released' && <LatencyPlot task={task} history={history} />}
       <Actions pair={pair} task={task} onDone={onDone} />
       <ul class="links">
         {(['overview', 'conflicts', 'events', 'precheck', 'limits', 'configuration'] as const).map((tab) => (

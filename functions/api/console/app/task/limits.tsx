@@ -88,7 +88,13 @@ export function LimitsTab({
             <Button kind="quiet" onClick={() => setChanged(undefined)}>
               Take back
             </Button>
-            <Button type="submit" kind="primary" busy={busy} disabled={changed === undefined}>
+            <Button
+              type="submit"
+              kind="primary"
+              needs="operator"
+              busy={busy}
+              disabled={changed === undefined}
+            >
               Change the limits
             </Button>
           </div>

@@ -1,9 +1,11 @@
 import type { JSX } from 'preact';
 import type { PairView } from '../../../../../shared/client/contract.ts';
 import type { Direction } from '../../../../../shared/task/schema.ts';
+import { useHistory } from '../live.ts';
 import { Facts } from '../parts/meter.tsx';
 import { Empty } from '../parts/notice.tsx';
 import { href } from '../route.ts';
+import { may } from '../session.ts';
 import { timeOf } from '../words.ts';
 import { Actions } from './actions.tsx';
 import { CopyTables } from './copy-tables.tsx';
@@ -22,15 +24,18 @@ export function OverviewTab({
 }): JSX.Element {
   const task = pair.tasks[direction];
   const { status, state, configured, generation, updatedAt, createdAt } = task;
+  const history = useHistory(task);
   const copying = state === 'Initializing' && status?.copy ? status.copy : undefined;
   return (
     <>
       <TaskNotices pair={pair} task={task} />
       {!configured && (
         <Empty title="This task is not configured yet">
-          <p>
-            <a href={href('pairs', pair.id, 'setup', 'objects')}>Choose what it synchronizes</a>
-          </p>
+          {may('admin') && (
+            <p>
+              <a href={href('pairs', pair.id, 'setup', 'objects')}>Choose what it synchronizes</a>
+            </p>
+          )}
         </Empty>
       )}
       {status && (
@@ -49,10 +54,10 @@ export function OverviewTab({
       {status && state !== 'Released' && (
         <div class="plots">
           <div class="card">
-            <LatencyPlot task={task} />
+            <LatencyPlot task={task} history={history} />
           </div>
           <div class="card">
-            <RowsPlot task={task} />
+            <RowsPlot task={task} history={history} />
           </div>
         </div>
       )}

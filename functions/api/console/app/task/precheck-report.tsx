@@ -126,12 +126,18 @@ function Item({ item, who, pair, direction, onReport }: ItemProps): JSX.Element 
       {error !== undefined && <Failure error={error} />}
       {status !== 'passed' && !ignored && (
         <div class="row">
-          <Button busy={busy === 'run'} onClick={() => void change('run')} label={`Check again: ${name}`}>
+          <Button
+            needs="operator"
+            busy={busy === 'run'}
+            onClick={() => void change('run')}
+            label={`Check again: ${name}`}
+          >
             Check again
           </Button>
           {ignorable && (
             <Button
               busy={busy === 'ignore'}
+              needs="operator"
               kind="quiet"
               onClick={() => void change('ignore')}
               label={`Ignore: ${name}`}

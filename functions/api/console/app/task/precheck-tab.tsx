@@ -47,7 +47,7 @@ export function PrecheckTab({
       {value === null && <Empty title="This task has not been prechecked yet" />}
       {allowed && (
         <p>
-          <Button kind="primary" busy={busy} onClick={() => void run()}>
+          <Button kind="primary" needs="operator" busy={busy} onClick={() => void run()}>
             {value ? 'Run it again' : 'Run the precheck'}
           </Button>
         </p>

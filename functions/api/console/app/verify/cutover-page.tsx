@@ -60,7 +60,7 @@ export function CutoverPage({ id }: { id: string }): JSX.Element {
           >
             Check again
           </Button>
-          <Button kind="primary" disabled={!report.ready} onClick={() => setAsking(true)}>
+          <Button kind="primary" needs="operator" disabled={!report.ready} onClick={() => setAsking(true)}>
             Set the sequences…
           </Button>
         </div>

@@ -134,13 +134,17 @@ function Steps({
   if (!repairable && !isUnderWork(run)) return null;
   return (
     <div class="row">
-      {isUnderWork(run) && <Button onClick={() => setAsked('cancel')}>Cancel the run…</Button>}
+      {isUnderWork(run) && (
+        <Button needs="operator" onClick={() => setAsked('cancel')}>
+          Cancel the run…
+        </Button>
+      )}
       {repairable && (
         <>
-          <Button kind="primary" onClick={() => setAsked('a')}>
+          <Button kind="primary" needs="admin" onClick={() => setAsked('a')}>
             Repair: side a wins…
           </Button>
-          <Button kind="primary" onClick={() => setAsked('b')}>
+          <Button kind="primary" needs="admin" onClick={() => setAsked('b')}>
             Repair: side b wins…
           </Button>
         </>

@@ -12,7 +12,7 @@ import { Empty, Failure, Loading } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { Badge } from '../parts/state.tsx';
 import { go, href } from '../route.ts';
-import { api } from '../session.ts';
+import { api, may } from '../session.ts';
 import { timeOf } from '../words.ts';
 import { RunState } from './run-state.tsx';
 
@@ -32,7 +32,7 @@ export function VerificationsPage({ id }: { id: string }): JSX.Element {
       ]}
       lead="Compares both databases row by row while changes flow. Rows that are on their way are looked at again."
     >
-      <Begin id={id} />
+      {may('operator') && <Begin id={id} />}
       <h2>Runs</h2>
       {error !== undefined && <Failure error={error} onRetry={again} />}
       {!value && error === undefined && <Loading what="the runs" />}
