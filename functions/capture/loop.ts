@@ -21,7 +21,7 @@ import { StreamReader, took } from './stream-reader.ts';
 /** The watermark is read so often while it moves, and half as often while it does not. */
 const POLL_BUSY_MS = { least: 10, most: 20 } as const;
 const POLL_IDLE_MS = 500;
-/** With this many messages not yet applied there is no hurry: what comes fills the next message, */
+/** With this many messages (of all shards) not yet applied there is no hurry: what comes fills the next message, */
 const UNAPPLIED_ENOUGH = 8;
 /** but not for longer than this: they may be lost, and only a message behind them brings that to light. */
 const FILL_MS = 500;
@@ -221,7 +221,7 @@ export class Stream {
       const { records, outbox, number } = sender;
       if (records.transactions === 0 || outbox.waiting > 0) continue;
       const filling = performance.now() - sender.postedAt < FILL_MS;
-      if (filling && this.#confirmer.size(number) >= UNAPPLIED_ENOUGH) continue;
+      if (filling && this.#confirmer.size(number) * this.#senders.length >= UNAPPLIED_ENOUGH) continue;
       if (this.#reader.inTransaction) this.#sealComplete(sender);
       else this.#seal(sender);
     }

@@ -32,10 +32,15 @@ export class RecordBuffer {
 
   /** Changes that were left out here: their indexes are used up. */
   appendSkipped(count: number): void {
-    const record = Buffer.allocUnsafe(5);
-    record[0] = recordTag.skipped;
-    record.writeUInt32BE(count, 1);
-    this.append(record, 0, 5);
+    const at = this.#reserve(9);
+    const bytes = this.#bytes;
+    bytes[at] = bytes[at + 1] = bytes[at + 2] = 0;
+    bytes[at + 3] = 5;
+    bytes[at + 4] = recordTag.skipped;
+    bytes[at + 5] = count >>> 24;
+    bytes[at + 6] = count >>> 16;
+    bytes[at + 7] = count >>> 8;
+    bytes[at + 8] = count;
   }
 
   /** The records so far, valid until the next append or clear. */

@@ -25,7 +25,9 @@ export function placingOf(tables: readonly PreparedTable[], shards: number): Pla
     of({ schema, name, columns }) {
       const table = known.get(qualified(schema, name));
       if (table?.shard !== 'key') return table?.shard ?? 0;
-      return columns.map((column) => table.key.includes(column.name));
+      const isKey = columns.map((column) => table.key.includes(column.name));
+      // What stands behind the key is not looked at.
+      return isKey.slice(0, isKey.lastIndexOf(true) + 1);
     },
     ofKey(name, key) {
       const shard = known.get(name)?.shard ?? 0;
