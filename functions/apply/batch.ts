@@ -301,18 +301,24 @@ async function writeParts(message: Message, options: BatchOptions, mode: Mode): 
     return missing.size > others.length ? decoded : changesOfShards(decoded, settings.placing, missing);
   };
   let coming: Promise<DecodedChanges> | undefined;
-  for (const n of parts.keys()) {
-    const part = await (coming ?? read(n));
-    // The next one is read and decoded while the server takes this one; not beside a change of very many bytes.
-    coming = n + 1 < parts.length && part.bytes.length <= 2 * limits.partBytes ? read(n + 1) : undefined;
-    coming?.catch(() => {});
-    const decoded = await shapeChanges(part, settings.shapeOf, session);
-    const { transactions } = decoded;
-    const { endLsn, changes, generation, epoch } = header;
-    const whole = { endLsn, changes };
-    if (n === 0) writer.advance({ decoded, transactions, generation, epoch, ownFloor, whole });
-    if (transactions.length > 0) await writer.write({ decoded, transactions, seenBy: [seen] }, mode);
+  try {
+    for (const n of parts.keys()) {
+      const part = await (coming ?? read(n));
+      const more = n + 1 < parts.length;
+      // The next one is read and decoded while the server takes this one; not beside a change of very many bytes.
+      coming = more && part.bytes.length <= 2 * limits.partBytes ? read(n + 1) : undefined;
+      coming?.catch(() => {});
+      const decoded = await shapeChanges(part, settings.shapeOf, session);
+      const { transactions } = decoded;
+      const { endLsn, changes, generation, epoch } = header;
+      const whole = { endLsn, changes };
+      if (n === 0) writer.advance({ decoded, transactions, generation, epoch, ownFloor, whole });
+      if (transactions.length > 0) await writer.write({ decoded, transactions, seenBy: [seen] }, mode, more);
+    }
+    await writer.finish(ownFloor);
+  } catch (error) {
+    await writer.abandon();
+    throw error;
   }
-  await writer.finish(ownFloor);
   return { transactions: 1, changes: header.changes, conflicts: writer.conflicts.length, gap: false };
 }

@@ -1,13 +1,8 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { from as copyFrom } from 'pg-copy-streams';
 import { mark, type Relation, tag, u32 } from '../../shared/postgres/pgoutput.ts';
-import { codeOf } from '../../shared/postgres/sqlstate.ts';
 import type { DecodedChanges } from '../../shared/stream/decode.ts';
 import { type NetRow, type NetTable, refsOf } from './net-change.ts';
 import { NeedsExact } from './row-sets.ts';
-import type { Session } from './session.ts';
-import { type ApplyTable, columnList } from './tables.ts';
+import type { ApplyTable } from './tables.ts';
 
 /** From so many rows on: below, a statement with arrays takes as long. */
 const LEAST_ROWS = 1_000;
@@ -35,6 +30,11 @@ const TO_GO_WELL = 8;
  */
 export const isForCopy = (table: ApplyTable, count: number): boolean =>
   count >= LEAST_ROWS && !table.deferrableUnique && !table.hasRules && !collided.has(table);
+
+/** A COPY into the table has failed. */
+export const noteCollision = (table: ApplyTable): void => {
+  collided.set(table, TO_GO_WELL);
+};
 
 /** Rows were inserted without COPY; `all`: none of them was there. */
 export function noteInserted(table: ApplyTable, all: boolean): void {
@@ -80,31 +80,6 @@ export function onlyInserts(
       rows.push(newAt[i]!);
     }
   return inserts;
-}
-
-/** Adds so many rows by COPY, less work for the server than an INSERT of arrays. Throws `CopyCollides`. */
-export async function copyRows(
-  session: Session,
-  { table, count }: { readonly table: ApplyTable; readonly count: number },
-  bytes: Buffer,
-  tuples: Tuples,
-): Promise<void> {
-  const columns = table.columns.map((_, c) => c);
-  const sql = /* sql */ `copy ${table.sql} (${columnList(table, columns)}) from stdin`;
-  const text = Readable.from(copyText(bytes, table, tuples), { objectMode: false });
-  const stream = copyFrom(sql, { highWaterMark: BUFFER_BYTES });
-  try {
-    await session.alone(async (client) => pipeline(text, client.query(stream)));
-  } catch (error) {
-    // Class 23: of a unique or another constraint. Which row it was an INSERT tells.
-    if (!/^23/.test(codeOf(error))) throw error;
-    collided.set(table, TO_GO_WELL);
-    throw new CopyCollides('a row of a COPY was refused', { cause: error });
-  }
-  // Triggers may leave rows out.
-  if (stream.rowCount === count) return;
-  collided.set(table, TO_GO_WELL);
-  throw new CopyCollides('a COPY left rows out');
 }
 
 /** The rows in COPY's text format (manual, COPY, "File Formats"), in buffers of about 256 KB. */

@@ -3,12 +3,13 @@ import { guardOf, isUnseen, type Seen } from '../../shared/conflict/seen.ts';
 import type { XidRanges } from '../../shared/conflict/xid-ranges.ts';
 import { tag } from '../../shared/postgres/pgoutput.ts';
 import type { Batch } from './apply-settings.ts';
-import { copyable, copyRows, isForCopy, noteInserted, onlyInserts } from './copy-rows.ts';
+import { copyable, isForCopy, noteInserted, onlyInserts, type Tuples } from './copy-rows.ts';
 import { type DeferredUniques, withConstraints } from './deferrable.ts';
 import type { ExactChange } from './exact.ts';
 import { keyString, type NetRow, type NetTable, netChanges } from './net-change.ts';
 import { leftoverSql, nameOf, planTable, type SetStatement, sqlOf, untouchedSql } from './plan.ts';
 import type { ReferenceChecks } from './references.ts';
+import { RowCopy } from './row-copy.ts';
 import { NeedsExact } from './row-sets.ts';
 import { SingleChanges, type Writing } from './single-changes.ts';
 import { changesOf, indexOfTransaction, keyOfText, positionIn, sourceOf } from './source-changes.ts';
@@ -22,6 +23,8 @@ export type SetWriting = Writing & {
   readonly next: bigint;
   /** Many new rows go by COPY. */
   readonly copies: boolean;
+  /** A COPY that has nothing behind it is left open, since more of the transaction follows. */
+  readonly leavesOpen: boolean;
 };
 
 /** Writes a batch by sets: what its changes come to for each key, one statement for many keys. */
@@ -37,10 +40,12 @@ export class SetWriter {
     this.#guard = guardOf(batch.seenBy[0]!, writing.own, writing.next);
   }
 
-  async write(): Promise<void> {
+  /** Gives the COPY that is left open. */
+  async write(): Promise<RowCopy | undefined> {
     const { tables, settings, executor } = this.#w;
     const { decoded, transactions } = this.#batch;
-    if (this.#w.copies && (await this.#copyInserts())) return;
+    const copied = this.#w.copies && (await this.#copyInserts());
+    if (copied) return copied.open;
     const single = new SingleChanges(this.#w, this.#batch);
     const runs = netChanges(decoded, transactions, (i) => tables.get(decoded.relations[i]!), settings.wants);
     // Changes that stand by themselves and behind one another, control rows above all.
@@ -62,23 +67,35 @@ export class SetWriter {
       } else alone.push(...(await single.changesAt(run.alone, n)));
     }
     await carryOut();
+    return undefined;
   }
 
-  /** Changes that are nothing but many new rows: by COPY, without netting. False, and nothing is done, of others. */
-  async #copyInserts(): Promise<boolean> {
+  /** Changes that are nothing but many new rows: by COPY, without netting. Undefined, and nothing is done, of others. */
+  async #copyInserts(): Promise<{ open: RowCopy | undefined } | undefined> {
     const { session, tables, settings, executor, references } = this.#w;
     const { decoded, transactions } = this.#batch;
     const inserts = onlyInserts(decoded, transactions, (relation) => tables.get(relation));
-    if (!inserts) return false;
+    if (!inserts) return undefined;
     for (const [table, { length }] of inserts) {
       await references.load(table);
-      if (!isForCopy(table, length) || references.isChild(table)) return false;
-      if (!settings.wants(table, tag.insert)) return false;
-      if (this.#contended(table).length + executor.controls.openKeys(table).length > 0) return false;
+      if (!isForCopy(table, length) || references.isChild(table)) return undefined;
+      if (!settings.wants(table, tag.insert)) return undefined;
+      if (this.#contended(table).length + executor.controls.openKeys(table).length > 0) return undefined;
     }
-    for (const [table, tuples] of inserts)
-      await copyRows(session, { table, count: tuples.length }, decoded.bytes, tuples);
-    return true;
+    const [one] = inserts;
+    if (this.#w.leavesOpen && one && inserts.size === 1) {
+      const open = new RowCopy(session, one[0]);
+      await open.add(decoded.bytes, one[1], one[1].length);
+      return { open };
+    }
+    for (const [table, tuples] of inserts) await this.#copy(table, tuples, tuples.length);
+    return { open: undefined };
+  }
+
+  async #copy(table: ApplyTable, tuples: Tuples, count: number): Promise<void> {
+    const copy = new RowCopy(this.#w.session, table);
+    await copy.add(this.#batch.decoded.bytes, tuples, count);
+    await copy.end();
   }
 
   /**
@@ -98,7 +115,7 @@ export class SetWriter {
       sent.push({ net, left, statements });
       const { bytes } = this.#batch.decoded;
       const tuples = this.#w.copies && !references.isChild(net.table) ? copyable(net) : undefined;
-      if (tuples) await copyRows(session, { table: net.table, count: net.rows.size }, bytes, tuples);
+      if (tuples) await this.#copy(net.table, tuples, net.rows.size);
       else
         for (const s of planTable(bytes, net))
           statements.push(this.#send(s, guarded && s.op !== 'insert' ? this.#guard : []));

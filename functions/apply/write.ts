@@ -8,12 +8,14 @@ import type { ApplySettings, Batch, Mode } from './apply-settings.ts';
 import { logConflicts, pruneLog } from './conflict-log.ts';
 import type { OpenControls } from './control-book.ts';
 import { readOpenControls } from './control-rows.ts';
+import { onlyInserts } from './copy-rows.ts';
 import { DeferredUniques, lockUnchecked } from './deferrable.ts';
 import { ExactExecutor, type LoggedConflict, type Role } from './exact.ts';
 import { refsOf } from './net-change.ts';
 import { advanceProgress, type Progress } from './progress.ts';
 import { cleanControls, cleaningIsDue, writeControls } from './record.ts';
 import { ReferenceChecks } from './references.ts';
+import type { RowCopy } from './row-copy.ts';
 import { NeedsExact } from './row-sets.ts';
 import type { Session } from './session.ts';
 import { SetWriter } from './set-writer.ts';
@@ -38,6 +40,8 @@ export class BatchWriter {
   readonly #published: boolean;
   #open: OpenControls = new Map();
   #executor: ExactExecutor | undefined;
+  /** Left open between the parts of a transaction, with the relation whose rows go into it. */
+  #copy: { readonly copy: RowCopy; readonly relation: Relation } | undefined;
   #deferred: DeferredUniques | undefined;
   readonly #references: ReferenceChecks;
   #mode: Mode = 'sets';
@@ -158,9 +162,10 @@ export class BatchWriter {
     settle();
   }
 
-  /** Writes the rows. */
-  async write(batch: Batch, mode: Mode): Promise<void> {
+  /** Writes the rows; `more` of the same transaction follow. */
+  async write(batch: Batch, mode: Mode, more = false): Promise<void> {
     const { client, sent, origin } = this.#session;
+    if (await this.#copyOn(batch)) return;
     await this.#prepareTables(batch);
     const executor = await this.#exact(mode);
     if (mode === 'exact' && [...this.#tables.values()].some((table) => table.deferrable.length > 0))
@@ -171,22 +176,59 @@ export class BatchWriter {
       ...{ executor, open: this.#open, tables: this.#tables },
     };
     if (mode === 'sets' || mode === 'copy') {
-      await new SetWriter(
-        {
-          ...writing,
-          ...{ references: this.#references, deferred: this.#deferred, own: this.#own },
-          ...{ next: this.#progress.next, copies: mode === 'copy' },
-        },
-        batch,
-      ).write();
-      await this.#references.lighten();
+      const setWriting = {
+        ...writing,
+        ...{ references: this.#references, deferred: this.#deferred, own: this.#own },
+        // Rows that are given another shape may ask the server for it.
+        ...{ leavesOpen: more && this.#settings.shapeOf === undefined },
+        ...{ next: this.#progress.next, copies: mode === 'copy' },
+      };
+      const copy = await new SetWriter(setWriting, batch).write();
+      if (copy) {
+        this.#copy = { copy, relation: batch.decoded.relations[batch.transactions[0]!.from]! };
+        return;
+      }
     } else await new SingleChanges(writing, batch).write();
+    await this.#written();
+  }
+
+  /** The COPY that was left open goes on, if all changes are further rows of its table; else it is ended. */
+  async #copyOn({ decoded, transactions }: Batch): Promise<boolean> {
+    if (!this.#copy) return false;
+    const { copy, relation } = this.#copy;
+    const inserts = onlyInserts(decoded, transactions, (each) =>
+      each === relation ? copy.table : undefined,
+    );
+    const rows = inserts?.get(copy.table);
+    if (rows) await copy.add(decoded.bytes, rows, rows.length);
+    else await this.#endCopy();
+    return rows !== undefined;
+  }
+
+  async #endCopy(): Promise<void> {
+    const open = this.#copy;
+    if (!open) return;
+    this.#copy = undefined;
+    await open.copy.end();
+    await this.#written();
+  }
+
+  /** Nothing may be sent any more but ROLLBACK. */
+  async abandon(): Promise<void> {
+    await this.#copy?.copy.abandon();
+    this.#copy = undefined;
+  }
+
+  async #written(): Promise<void> {
+    const { client, sent, origin } = this.#session;
+    if (this.#mode === 'sets' || this.#mode === 'copy') await this.#references.lighten();
     // After a failure no statement is taken any more: the session's origin is then reset behind the ROLLBACK.
     if (origin) sent.add(client.query(resetSql));
   }
 
   /** Control rows, conflict log, cleaning; then the caller commits. */
   async finish(ownFloor: bigint): Promise<void> {
+    await this.#endCopy();
     const executor = this.#executor;
     if (!executor) return;
     await this.#settleReferences(executor);
