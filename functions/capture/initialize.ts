@@ -28,7 +28,7 @@ import { withAdded } from './new-tables.ts';
 import { dropLaneOrigins, prepareHelpers, preparePublicationAndSlot } from './prepare.ts';
 import { resolveTables, withKeys } from './resolve.ts';
 import { byTable, makeRoomForIndexes, readSchemaState, runStatements } from './schema-sync.ts';
-import { withShards } from './shard-plan.ts';
+import { withShards, withShardsOfPair } from './shard-plan.ts';
 import { withSharedColumns } from './shared-columns.ts';
 import { identifySystem } from './slot.ts';
 import { SnapshotHolder } from './snapshot.ts';
@@ -115,7 +115,7 @@ async function initializeOver(
   const keyed = withAdded(await withKeys(source, names, config, [], isNew), before);
   const shared = await withSharedColumns(source, destination, config, keyed);
   checkNames(config, shared);
-  const tables = await withShards({ ...options, taskId: task.id, source, destination }, shared);
+  const tables = await withShards({ ...options, source, destination }, shared);
   const notes = await prepareHelpers(source, destination, {
     task: task.id,
     generation: task.generation,
@@ -251,8 +251,7 @@ async function prepareOpposite(
   const there = tablesThere(options.config, tables);
   const keyed = await withKeys(destination, await resolveTables(destination, config), config, there);
   const shared = await withSharedColumns(destination, source, config, keyed);
-  const planned = { ...options, config, taskId: task.id, source: destination, destination: source };
-  const reverse = await withShards(planned, shared);
+  const reverse = await withShardsOfPair({ ...options, ...opposite }, shared);
   await preparePublicationAndSlot({
     table,
     source: destination,

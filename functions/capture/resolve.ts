@@ -1,49 +1,23 @@
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import {
-  type ListedTable,
-  listTables,
-  type ReplicaKeys,
-  readReplicaKeys,
-} from '../../shared/postgres/catalog.ts';
+import { listTables, type ReplicaKeys, readReplicaKeys } from '../../shared/postgres/catalog.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
 import { readForeignKeys, signatureOf } from '../../shared/postgres/foreign-keys.ts';
 import { choosesColumns, selectedColumns } from '../../shared/task/columns.ts';
 import { mappingOf } from '../../shared/task/mapping.ts';
 import type { PreparedTable, TableName, TaskConfig } from '../../shared/task/schema.ts';
-import { keyOfTable, missingNames, selectTables } from '../../shared/task/selection.ts';
+import { carriedTables, keyOfTable, missingNames } from '../../shared/task/selection.ts';
 import { filterOf, stepsOf } from '../../shared/task/table-rules.ts';
 import { readCondition } from '../../shared/task/where.ts';
 
-/**
- * The tables that a configuration selects of a database as it is now. A partition is represented by
- * the topmost table above it that is selected.
- * Temporary and unlogged tables have no WAL to read, foreign ones no rows of their own: they are left out.
- */
+/** The tables that a configuration selects of a database as it is now (`carriedTables`). */
 export async function resolveTables(client: Queryable, config: TaskConfig): Promise<TableName[]> {
   const listed = await listTables(client as never);
-  const byName = new Map(listed.map((each) => [keyOfTable(each), each]));
   const missing = missingNames(config.objects, listed);
   if (missing.length > 0)
     throw new PgtwinError('relation-unknown', {
       detail: `Not there on the source: ${namesOf(missing)}.`,
     });
-  const above = (table: ListedTable): TableName[] => {
-    const found: TableName[] = [];
-    let parent = table.partitionOf;
-    while (parent) {
-      found.push(parent);
-      parent = byName.get(keyOfTable(parent))?.partitionOf ?? null;
-    }
-    return found;
-  };
-  const tables = listed
-    .filter((each) => each.persistence === 'permanent' && each.kind !== 'foreign')
-    .map((each) => ({ ...each, above: above(each), root: above(each).at(-1) }));
-  const chosen = selectTables(config.objects, tables);
-  const names = new Set(chosen.map(keyOfTable));
-  return chosen
-    .filter((each) => !each.above.some((parent) => names.has(keyOfTable(parent))))
-    .map(({ schema, name }) => ({ schema, name }));
+  return carriedTables(config.objects, listed);
 }
 
 /**

@@ -1,173 +1,207 @@
-import { z } from 'zod';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import type { TableName } from '../../shared/postgres/catalog.ts';
+import { listTables } from '../../shared/postgres/catalog.ts';
 import type { Queryable } from '../../shared/postgres/connect.ts';
-import { shardOfName } from '../../shared/stream/shard.ts';
-import { mappingOf } from '../../shared/task/mapping.ts';
+import { noPrimaryKey, readShardFacts, type ShardFacts } from '../../shared/postgres/shard-facts.ts';
+import { Repository } from '../../shared/task/repository.ts';
 import {
-  type Direction,
-  directionOfTask,
+  oppositeTask,
   type PreparedTable,
   pairOfTask,
+  type Side,
+  sourceOf,
+  type Task,
   type TaskConfig,
   taskIdOf,
 } from '../../shared/task/schema.ts';
+import {
+  decideShards,
+  namedOnA,
+  type PlannedTable,
+  placed,
+  plannedTables,
+  reasonIn,
+  reasonOf,
+  type ShardPlan,
+  shardPlan,
+  shardsBy,
+} from '../../shared/task/shard-plan.ts';
 import type { Table } from '../../shared/task/table.ts';
-import { idOf, readShardFacts, type ShardFacts } from './shard-facts.ts';
+
+type Configured = { readonly task: Task; readonly config: TaskConfig };
+type Clients = { readonly source: Queryable; readonly destination: Queryable };
+
+type Joining = Configured &
+  Clients & {
+    readonly table: Table;
+    readonly shards: number;
+    /** The other task of the pair, if it is configured and not released. */
+    readonly opposite: Configured | undefined;
+    readonly arbiter: Side;
+  };
 
 /**
- * Where a pair's tables go: decided once, by whichever task is initialized first, and the same for both since rows must
- * be in the same shard in both directions. Tables stand under their names on side a.
+ * The tables with their shards, by the pair's plan, which is made if no run of a task goes by one. This run goes by it
+ * from now on. Throws `shards-not-kept` if the plan is in use and does not fit the tables (any more).
  */
-const plan = z.strictObject({
-  v: z.literal(1),
-  byKey: z.array(z.string()),
-  /** Of tables that foreign keys join: the one that all of them go with. */
-  groups: z.record(z.string(), z.string()),
-});
-export type ShardPlan = z.infer<typeof plan>;
-
-/** A table under its names on the side that is read and on side a, and why its task does not let it go by key. */
-export type PlannedTable = TableName & { readonly onA: string; readonly reason: string | undefined };
-
-/** Below what an item may hold. */
-const PLAN_BYTES = 350_000;
-
-/** The plan (pure). `facts` are those of the tables by their names on side a, from one or both sides. */
-export function decideShards(tables: readonly PlannedTable[], facts: readonly ShardFacts[]): ShardPlan {
-  const known = new Set(tables.map(({ onA }) => onA));
-  const leaders = new Map<string, string>();
-  const leaderOf = (name: string): string => {
-    const next = leaders.get(name);
-    return next === undefined || next === name ? name : leaderOf(next);
-  };
-  for (const [one, other] of facts.flatMap(({ references }) => references).map((pair) => pair.map(idOf))) {
-    if (!known.has(one!) || !known.has(other!)) continue;
-    const [first, second] = [leaderOf(one!), leaderOf(other!)].sort();
-    leaders.set(second!, first!);
-  }
-  const groups = Object.fromEntries(
-    [...known].flatMap((name) => (leaderOf(name) === name ? [] : [[name, leaderOf(name)]])),
-  );
-  const byKey = tables
-    .filter(({ onA, reason }) => reason === undefined && facts.every(({ reasons }) => !reasons.has(onA)))
-    .map(({ onA }) => onA)
-    .sort();
-  let bytes = JSON.stringify(groups).length;
-  const fits = byKey.filter((name) => {
-    bytes += Buffer.byteLength(JSON.stringify(name)) + 1;
-    return bytes <= PLAN_BYTES;
-  });
-  return { v: 1, byKey: fits, groups };
-}
-
-/** A table's shard by the plan (pure); one that is not in it goes by itself. */
-export const shardBy = (
-  plan: ShardPlan,
-  byKey: ReadonlySet<string>,
-  onA: string,
-  shards: number,
-): number | 'key' => (byKey.has(onA) ? 'key' : shardOfName(plan.groups[onA] ?? onA, shards));
-
-type Planned = {
-  readonly table: Table;
-  readonly taskId: string;
-  readonly shards: number;
-  readonly config: TaskConfig;
-  readonly source: Queryable;
-  readonly destination: Queryable;
-};
-
-/** The tables with their shards. */
 export async function withShards(
-  options: Planned,
+  options: Joining,
   tables: readonly PreparedTable[],
 ): Promise<readonly PreparedTable[]> {
-  const { table, taskId, shards, source, destination } = options;
-  if (shards === 1) return tables;
-  const planned = plannedTables(options, tables);
-  const key = { pk: taskIdOf(pairOfTask(taskId), 'forward'), sk: 'shards' };
-  const read = async (): Promise<ShardPlan | undefined> => {
-    const stored = await table.get(key.pk, key.sk);
-    return stored && plan.parse(stored.body);
-  };
-  let decided = await read();
-  if (!decided) {
-    const names = new Map(planned.map((each) => [idOf(each), each.onA]));
-    const facts = await Promise.all([
-      readShardFacts(source, planned).then((found) => renamed(found, names)),
-      readShardFacts(destination, placesOf(options, tables)).then((found) =>
-        renamed(found, new Map(placesOf(options, tables).map((place, n) => [idOf(place), planned[n]!.onA]))),
-      ),
-    ]);
-    const body = decideShards(planned, facts);
-    // The other task may be first: then its plan counts.
-    await table.put({ ...key, version: 1, body }, 'absent');
-    decided = (await read())!;
-  }
-  const byKey = new Set(decided.byKey);
-  return tables.map((each, n) => ({ ...each, shard: shardBy(decided, byKey, planned[n]!.onA, shards) }));
+  if (options.shards === 1) return tables;
+  return asPlanned(await join(options, tables), options, tables);
 }
 
-/** Throws `shards-not-kept` if a table whose rows go by their keys has got what does not go with that. */
+/** The tables of a task that is yet to start, by the plan of the other one. */
+export async function withShardsOfPair(
+  options: Configured & Pick<Joining, 'table' | 'shards'>,
+  tables: readonly PreparedTable[],
+): Promise<readonly PreparedTable[]> {
+  if (options.shards === 1) return tables;
+  return asPlanned((await readPlan(options))!.plan, options, tables);
+}
+
+/**
+ * Throws `shards-not-kept` if a table whose rows go by their keys has got what does not go with that, or if the
+ * opposite task was restarted with another plan.
+ */
 export async function checkShards(
-  options: Omit<Planned, 'shards' | 'table'>,
+  options: Configured & Clients & { readonly table: Table },
   tables: readonly PreparedTable[],
-) {
-  const byKey = tables.filter((each) => each.shard === 'key');
-  if (byKey.length === 0) return;
-  const rules = plannedTables(options, byKey).flatMap(({ reason, ...name }) =>
-    reason ? [{ name, reason }] : [],
-  );
-  const sides = await Promise.all([
-    readShardFacts(options.source, byKey).then(({ reasons }) => reasons),
-    readShardFacts(options.destination, placesOf(options, byKey)).then(({ reasons }) => reasons),
+): Promise<void> {
+  if (tables.every(({ shard }) => shard === undefined)) return;
+  const { task } = options;
+  if ((await readPlan(options))?.plan.runs[task.id] !== task.generation)
+    throw notKept('Tables of the pair go to other shards since the opposite task was restarted.');
+  const byKey = tables.filter(({ shard }) => shard === 'key');
+  await checkTables(options, byKey, (planned) => readFacts(options, planned));
+}
+
+function asPlanned(
+  plan: ShardPlan,
+  { task, config, shards }: Configured & { readonly shards: number },
+  tables: readonly PreparedTable[],
+): PreparedTable[] {
+  const shardOf = shardsBy(plan, shards);
+  return tables.map((each) => ({ ...each, shard: shardOf(placed(task.direction, config, each).onA) }));
+}
+
+const keyOf = (task: Task) => ({ pk: taskIdOf(pairOfTask(task.id), 'forward'), sk: 'shards' });
+
+async function readPlan({ table, task }: { readonly table: Table; readonly task: Task }) {
+  const { pk, sk } = keyOf(task);
+  const item = await table.get(pk, sk);
+  return item && { plan: shardPlan.parse(item.body), version: item.version };
+}
+
+// Both tasks may begin a run at the same moment: whoever writes, writes over the plan that it has read.
+async function join(options: Joining, tables: readonly PreparedTable[]): Promise<ShardPlan> {
+  const { task, table } = options;
+  const run = { [task.id]: task.generation };
+  for (;;) {
+    const stored = await readPlan(options);
+    const isJoined = stored?.plan.runs[task.id] === task.generation;
+    const isKept = stored && (isJoined || (await isUsedByOpposite(stored.plan, options)));
+    if (isKept) await checkPlan(options, { plan: stored.plan, isJoined, tables });
+    if (isKept && isJoined) return stored.plan;
+    const plan = isKept
+      ? { ...stored.plan, runs: { ...stored.plan.runs, ...run } }
+      : await decide(options, tables, run);
+    const item = { ...keyOf(task), version: (stored?.version ?? 0) + 1, body: plan };
+    if (await table.put(item, stored?.version ?? 'absent')) return plan;
+  }
+}
+
+/** Nothing of these is going to be taken up where it ended. */
+const idle: readonly string[] = [
+  ...[
+    'NotConfigured',
+    'Prechecking',
+    'PrecheckFailed',
+    'PrecheckPassed',
+    'Finished',
+    'Releasing',
+    'Released',
+  ],
+];
+
+/** Whether a run of the opposite task goes by the plan. Its state is read after the plan: a run that joins is seen. */
+async function isUsedByOpposite(plan: ShardPlan, { task, table }: Joining): Promise<boolean> {
+  const other = await new Repository(table).getTask(oppositeTask(task.id));
+  if (plan.runs[other.id] !== other.generation || idle.includes(other.state)) return false;
+  // What the plan itself has stopped is going to be restarted; if it is taken up again, `checkShards` stops it again.
+  return !(other.state === 'Failed' && other.error?.code === 'shards-not-kept');
+}
+
+async function checkPlan(
+  options: Joining,
+  of: { readonly plan: ShardPlan; readonly isJoined: boolean; readonly tables: readonly PreparedTable[] },
+): Promise<void> {
+  const { config } = options;
+  const byKey = asPlanned(of.plan, options, of.tables).filter(({ shard }) => shard === 'key');
+  for (const each of of.isJoined ? [] : byKey) {
+    const reason = reasonIn(config, each);
+    if (reason !== undefined) throw keptTogether(each, reason);
+  }
+  await checkTables(options, byKey, (planned) => readFactsBefore(options, planned));
+}
+
+async function checkTables(
+  { task, config }: Configured,
+  tables: readonly PreparedTable[],
+  read: (planned: readonly PlannedTable[]) => Promise<Record<Side, ShardFacts>>,
+): Promise<void> {
+  if (tables.length === 0) return;
+  const planned = tables.map((each) => ({ ...placed(task.direction, config, each), reason: undefined }));
+  const facts = await read(planned);
+  for (const each of planned) {
+    const reason = reasonOf(each, facts);
+    if (reason !== undefined) throw keptTogether(each[sourceOf(task.direction)], reason);
+  }
+}
+
+async function decide(
+  options: Joining,
+  tables: readonly PreparedTable[],
+  runs: ShardPlan['runs'],
+): Promise<ShardPlan> {
+  const { task, config, opposite, arbiter, destination } = options;
+  const other = opposite && { config: opposite.config, listed: await listTables(destination as never) };
+  const planned = plannedTables({ direction: task.direction, config, tables }, other, arbiter);
+  return decideShards(planned, await readFactsBefore(options, planned), runs);
+}
+
+async function readFacts(
+  { task, source, destination }: Configured & Clients,
+  tables: readonly PlannedTable[],
+): Promise<Record<Side, ShardFacts>> {
+  const [onA, onB] = sourceOf(task.direction) === 'a' ? [source, destination] : [destination, source];
+  const [a, b] = await Promise.all([
+    readShardFacts(
+      onA,
+      tables.map((each) => each.a),
+    ),
+    readShardFacts(
+      onB,
+      tables.map((each) => each.b),
+    ),
   ]);
-  const found = sides.flatMap((reasons) =>
-    [...reasons].map(([id, reason]) => ({ name: nameOf(id), reason })),
-  );
-  const [first] = [...rules, ...found];
-  if (first)
-    throw new PgtwinError('shards-not-kept', {
-      detail: `Rows of ${first.name.schema}.${first.name.name} go to shards by their keys, but ${first.reason}.`,
-      table: first.name.name,
-    });
+  return { a, b: namedOnA(b, tables) };
 }
 
-function nameOf(id: string): TableName {
-  const [schema, name] = JSON.parse(id) as [string, string];
-  return { schema, name };
+/** The same while the tables are made: those on the destination may lack their keys, which will be the source's. */
+async function readFactsBefore(
+  options: Configured & Clients,
+  tables: readonly PlannedTable[],
+): Promise<Record<Side, ShardFacts>> {
+  const facts = await readFacts(options, tables);
+  if (!options.config.types.schema) return facts;
+  const far = sourceOf(options.task.direction) === 'a' ? 'b' : 'a';
+  const reasons = new Map([...facts[far].reasons].filter(([, reason]) => reason !== noPrimaryKey));
+  return { ...facts, [far]: { ...facts[far], reasons } };
 }
 
-const placesOf = ({ config }: Pick<Planned, 'config'>, tables: readonly TableName[]): TableName[] => {
-  const mapping = mappingOf(config.objects.mapping);
-  return tables.map((each) => mapping.table(each));
-};
+const keptTogether = ({ schema, name }: { schema: string; name: string }, reason: string): PgtwinError =>
+  notKept(`Rows of ${schema}.${name} go to shards by their keys, but ${reason}.`, `${schema}.${name}`);
 
-function plannedTables(
-  { taskId, config }: Pick<Planned, 'taskId' | 'config'>,
-  tables: readonly PreparedTable[],
-): PlannedTable[] {
-  const places = placesOf({ config }, tables);
-  const onA = directionOfTask(taskId) === ('forward' satisfies Direction) ? tables : places;
-  return tables.map((each, n) => ({
-    ...{ schema: each.schema, name: each.name, onA: idOf(onA[n]!) },
-    reason: reasonOf(each, places[n]!),
-  }));
-}
-
-/** What of the configuration keeps a table together. */
-function reasonOf(table: PreparedTable, place: TableName): string | undefined {
-  if (table.columns || table.filter || table.types || table.publish)
-    return 'the task selects columns or rows of it, or changes them on their way';
-  if (idOf(place) !== idOf(table)) return 'it has another name on the other side';
-  return undefined;
-}
-
-const renamed = ({ reasons, references }: ShardFacts, names: ReadonlyMap<string, string>): ShardFacts => {
-  const nameOnA = (table: TableName): TableName => nameOf(names.get(idOf(table)) ?? idOf(table));
-  return {
-    reasons: new Map([...reasons].map(([id, reason]) => [names.get(id) ?? id, reason])),
-    references: references.map(([one, other]) => [nameOnA(one), nameOnA(other)]),
-  };
-};
+const notKept = (detail: string, table?: string): PgtwinError =>
+  new PgtwinError('shards-not-kept', { detail, ...(table === undefined ? {} : { table }) });

@@ -76,7 +76,7 @@ export class Streaming {
 
   /** Until stopped or drained; throws what broke it. */
   async run(signal: AbortSignal): Promise<'stopped' | 'drained'> {
-    const { task, config, source, destination, delivery, clock } = this.#o;
+    const { task, source, destination, delivery, clock } = this.#o;
     const list = await this.#checkServer();
     const { queueUrl } = await delivery.ensure(task.id);
     const clients: pg.Client[] = [];
@@ -95,7 +95,7 @@ export class Streaming {
         destination: await open(destination, `pgtwin watermark ${task.id}`),
         queueUrl,
       };
-      await checkShards({ taskId: task.id, config, source: sql.source, destination: sql.destination }, list);
+      await checkShards({ ...this.#o, ...sql }, list);
       let epoch = 0;
       let from: Position | undefined;
       for (let attempt = 0; !signal.aborted; ) {

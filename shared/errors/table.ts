@@ -139,7 +139,7 @@ export const errors = {
     status: 409,
     retry: 'never',
     advice:
-      'Take back what was added to the table and restart the task; or delete the pair and make it anew: tables are then spread as they are now.',
+      'Take back what keeps rows of the table together, such as a new index, and retry the task; or restart both tasks, the first one again if it comes back to this: tables are then spread anew.',
   },
   'publication-missing': {
     status: 409,

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ListedTable } from '../postgres/catalog.ts';
 import type { objectSelection, TableName } from './schema.ts';
 
 export type ObjectSelection = Pick<z.infer<typeof objectSelection>, 'include' | 'exclude'>;
@@ -80,6 +81,31 @@ export function selectTables<T extends SelectableTable>(
   const byNameOrRoot = (matches: (table: TableName) => boolean, table: T): boolean =>
     matches(table) || (table.root !== undefined && matches(table.root));
   return tables.filter((table) => byNameOrRoot(included, table) && !byNameOrRoot(excluded, table));
+}
+
+/**
+ * The tables that a selection takes of a database. A partition is represented by the topmost table above it that is
+ * selected. Temporary and unlogged tables have no WAL to read, foreign ones no rows of their own: they are left out.
+ */
+export function carriedTables(selection: ObjectSelection, listed: readonly ListedTable[]): TableName[] {
+  const byName = new Map(listed.map((each) => [keyOfTable(each), each]));
+  const above = (table: ListedTable): TableName[] => {
+    const found: TableName[] = [];
+    let parent = table.partitionOf;
+    while (parent) {
+      found.push(parent);
+      parent = byName.get(keyOfTable(parent))?.partitionOf ?? null;
+    }
+    return found;
+  };
+  const tables = listed
+    .filter((each) => each.persistence === 'permanent' && each.kind !== 'foreign')
+    .map((each) => ({ ...each, above: above(each), root: above(each).at(-1) }));
+  const chosen = selectTables(selection, tables);
+  const names = new Set(chosen.map(keyOfTable));
+  return chosen
+    .filter((each) => !each.above.some((parent) => names.has(keyOfTable(parent))))
+    .map(({ schema, name }) => ({ schema, name }));
 }
 
 /** Entries of `include` without a pattern that no table answers to: names that are not there. */
