@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Action, actionPreview, actionPreviewBody } from '../../shared/client/contract.ts';
+import { etagOfPair, etagOfTask } from '../../shared/client/etag.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { allowedInputs } from '../../shared/task/machine.ts';
 import { directions, type Task, taskIdOf } from '../../shared/task/schema.ts';
@@ -7,7 +8,7 @@ import { type Role, roles } from './auth.ts';
 import type { ApiDeps } from './deps.ts';
 import type { Operation, Operations } from './operations.ts';
 import { problemOfIssues } from './problem.ts';
-import { allowedActions, etagOfPair, etagOfTask } from './views.ts';
+import { allowedActions } from './views.ts';
 
 export type ActionPreview = z.infer<typeof actionPreview>;
 type Asked = z.infer<typeof actionPreviewBody>;

@@ -5,8 +5,9 @@ import {
   type TaskDetail,
   type TaskView,
 } from '../../shared/client/contract.ts';
+import { etagOfPair } from '../../shared/client/etag.ts';
 import { allowedInputs } from '../../shared/task/machine.ts';
-import { directionOfTask, directions, type Pair, type Task, taskIdOf } from '../../shared/task/schema.ts';
+import { directions, type Pair, type Task, taskIdOf } from '../../shared/task/schema.ts';
 import type { ApiDeps } from './deps.ts';
 import { isDeleting } from './pairs.ts';
 import { getReport } from './precheck/store.ts';
@@ -73,8 +74,3 @@ export async function viewPair(deps: ApiDeps, pair: Pair): Promise<{ view: PairV
   };
   return { view, etag: etagOfPair(tasks) };
 }
-
-/** The version of a pair is that of its tasks: nothing else of it changes. */
-export const etagOfPair = (tasks: readonly Task[]): string =>
-  `"${tasks.map((task) => `${directionOfTask(task.id)[0]}${task.version}`).join('.')}"`;
-export const etagOfTask = (task: Task): string => `"${task.version}"`;

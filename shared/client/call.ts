@@ -21,16 +21,35 @@ export type ClientOptions = {
   readonly reviver?: (key: string, value: unknown) => unknown;
 };
 
+/** For a request that must not be carried out twice, or only of one version. */
+export type Guard = { readonly idempotencyKey?: string; readonly ifMatch?: string };
+
+export const headersOf = ({ idempotencyKey, ifMatch }: Guard = {}): Record<string, string> => ({
+  ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+  ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+});
+
+/** An answer and the ETag of the version that it shows, if it has one. */
+export type Tagged<T> = { readonly value: T; readonly etag: string | undefined };
+
+/** One request, as `callTagged`, without the tag. */
+export const callApi = async <Result>(
+  options: ClientOptions,
+  method: string,
+  path: string,
+  more?: CallOptions,
+): Promise<Result> => (await callTagged<Result>(options, method, path, more)).value;
+
 /**
  * One request. Throws the problem that the API answers as the error that it was there, and `api-unreachable` if no API
  * answers, or something else does.
  */
-export async function callApi<Result>(
+export async function callTagged<Result>(
   { url, token, fetch: send = fetch, signal, reviver }: ClientOptions,
   method: string,
   path: string,
   { query = {}, body, headers = {} }: CallOptions = {},
-): Promise<Result> {
+): Promise<Tagged<Result>> {
   const base = url.replace(/\/+$/, '');
   const init: RequestInit = {
     method,
@@ -42,15 +61,15 @@ export async function callApi<Result>(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     ...(signal ? { signal } : {}),
   };
-  const { status, ok, text } = await answerOf(
+  const { status, ok, text, etag } = await answerOf(
     () => send(`${base}${path}${textOf(query)}`, init),
     base,
     signal,
   );
   if (!ok) throw errorOf(text, `${method} ${path} at ${base} answered ${status}, and no problem document`);
-  if (text === '') return undefined as Result;
+  if (text === '') return { value: undefined as Result, etag };
   try {
-    return JSON.parse(text, reviver) as Result;
+    return { value: JSON.parse(text, reviver) as Result, etag };
   } catch {
     throw unreachable(`${base} answers, but it is not the API of pgtwin.`);
   }
@@ -63,10 +82,11 @@ async function answerOf(
   send: () => Response | Promise<Response>,
   base: string,
   signal: AbortSignal | undefined,
-): Promise<{ status: number; ok: boolean; text: string }> {
+): Promise<{ status: number; ok: boolean; text: string; etag: string | undefined }> {
   try {
     const response = await send();
-    return { status: response.status, ok: response.ok, text: await response.text() };
+    const etag = response.headers.get('etag') ?? undefined;
+    return { status: response.status, ok: response.ok, text: await response.text(), etag };
   } catch (error) {
     signal?.throwIfAborted();
     const { cause, message } = error as Error;

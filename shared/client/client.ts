@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Direction, Side } from '../task/schema.ts';
-import { type CallOptions, type ClientOptions, callApi } from './call.ts';
+import { type CallOptions, type ClientOptions, callApi, callTagged, type Guard, headersOf } from './call.ts';
 import type {
   Action,
   actionPreview,
@@ -61,8 +61,6 @@ export type AuditFilter = Partial<Pick<z.infer<typeof auditQuery>, 'pair' | 'act
 export type LoadLimits = z.infer<typeof limitsView>;
 export type ChangeLimits = z.input<typeof limitsBody>;
 export type ActionPreview = z.infer<typeof actionPreview>;
-/** For a request that must not be carried out twice, or only of one version. */
-export type Guard = { readonly idempotencyKey?: string; readonly ifMatch?: string };
 export type Page = { readonly limit?: number; readonly cursor?: string | undefined };
 export type ConflictFilter = Partial<Omit<z.infer<typeof conflictQuery>, 'limit' | 'cursor'>>;
 
@@ -77,7 +75,7 @@ export type ApiClient = VerifyClient & {
   listPairs(page?: Page): Promise<PairPage>;
   getPair(id: string): Promise<PairView>;
   /** The pair while it is released; undefined when it is gone. */
-  deletePair(id: string): Promise<PairView | undefined>;
+  deletePair(id: string, guard?: Guard): Promise<PairView | undefined>;
   configureBoth(id: string, config: ConfigureBoth, guard?: Guard): Promise<BothTasks>;
   configureTask(id: string, direction: Direction, config: Configure, guard?: Guard): Promise<TaskDetail>;
   preview(id: string, config: ConfigureBoth): Promise<Preview>;
@@ -98,7 +96,13 @@ export type ApiClient = VerifyClient & {
   listConflicts(id: string, direction: Direction, query?: Page & ConflictFilter): Promise<ConflictPage>;
   getConflict(id: string, direction: Direction, conflict: string): Promise<ConflictDetail>;
   /** The choice is carried out when the task is tried again. */
-  resolveConflict(id: string, direction: Direction, conflict: string, take: Take): Promise<ConflictDetail>;
+  resolveConflict(
+    id: string,
+    direction: Direction,
+    conflict: string,
+    take: Take,
+    guard?: Guard,
+  ): Promise<ConflictDetail>;
   getLimits(id: string, direction: Direction): Promise<LoadLimits>;
   changeLimits(id: string, direction: Direction, change: ChangeLimits, guard?: Guard): Promise<LoadLimits>;
   /** The exact request that an action is, unsent. */
@@ -117,11 +121,6 @@ const taskPath = (id: string, direction: Direction): string => `${pairPath(id)}/
 const conflictPath = (id: string, direction: Direction, conflict: string): string =>
   `${taskPath(id, direction)}/conflicts/${encodeURIComponent(conflict)}`;
 
-const headersOf = ({ idempotencyKey, ifMatch }: Guard = {}): Record<string, string> => ({
-  ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
-  ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
-});
-
 /** Nothing is sent before a method is called. */
 export function openApiClient(options: ClientOptions): ApiClient {
   const send = <Result>(method: string, path: string, more?: CallOptions): Promise<Result> =>
@@ -134,7 +133,7 @@ export function openApiClient(options: ClientOptions): ApiClient {
       send('POST', '/v1/pairs', { body: pair, headers: key === undefined ? {} : { 'idempotency-key': key } }),
     listPairs: (page) => send('GET', '/v1/pairs', { query: { ...page } }),
     getPair: (id) => send('GET', pairPath(id)),
-    deletePair: (id) => send('DELETE', pairPath(id)),
+    deletePair: (id, guard) => send('DELETE', pairPath(id), { headers: headersOf(guard) }),
     configureBoth: (id, config, guard) =>
       send('POST', `${pairPath(id)}/configure`, { body: config, headers: headersOf(guard) }),
     configureTask: (id, direction, config, guard) =>
@@ -162,8 +161,11 @@ export function openApiClient(options: ClientOptions): ApiClient {
     listConflicts: (id, direction, query) =>
       send('GET', `${taskPath(id, direction)}/conflicts`, { query: { ...query } }),
     getConflict: (id, direction, conflict) => send('GET', conflictPath(id, direction, conflict)),
-    resolveConflict: (id, direction, conflict, take) =>
-      send('POST', `${conflictPath(id, direction, conflict)}/resolve`, { body: { take } }),
+    resolveConflict: (id, direction, conflict, take, guard) =>
+      send('POST', `${conflictPath(id, direction, conflict)}/resolve`, {
+        body: { take },
+        headers: headersOf(guard),
+      }),
     getLimits: (id, direction) => send('GET', `${taskPath(id, direction)}/limits`),
     changeLimits: (id, direction, change, guard) =>
       send('PATCH', `${taskPath(id, direction)}/limits`, { body: change, headers: headersOf(guard) }),
@@ -172,7 +174,10 @@ export function openApiClient(options: ClientOptions): ApiClient {
     whoAmI: () => send('GET', '/v1/whoami'),
     previewAction: (asked) => send('POST', '/v1/preview', { body: asked }),
     listAudit: (query) => send('GET', '/v1/audit', { query: { ...query } }),
-    ...verifyClient((method, path, more) => send(method, path, more)),
+    ...verifyClient(
+      (method, path, more) => send(method, path, more),
+      (path) => callTagged(options, 'GET', path),
+    ),
     openApi: () => send('GET', '/openapi.json'),
   };
 }

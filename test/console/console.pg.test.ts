@@ -355,7 +355,8 @@ test('a viewer is offered nothing that would be refused; what somebody else has 
     await minutes.fill('4');
     await api.configureTask(id, 'forward', { objects, retryOtherMinutes: 5 });
     await page.getByRole('button', { name: 'Save and check' }).click();
-    await page.getByText('Somebody else has changed this since you opened it.').waitFor();
+    await page.getByText('This has changed meanwhile').waitFor();
+    await page.getByText('Forward task, retryOtherMinutes: 5, was 3').waitFor();
     await look('setup-changed-meanwhile');
     expect((await api.getTask(id, 'forward')).config?.retryOtherMinutes).toBe(5);
     await page.getByRole('button', { name: 'Drop my changes and load what is stored' }).click();

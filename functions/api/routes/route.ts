@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { Context, MiddlewareHandler } from 'hono';
 import { problemBody } from '../../../shared/client/contract.ts';
+import { etagOfPair, etagOfTask } from '../../../shared/client/etag.ts';
 import { examples } from '../../../shared/client/examples.ts';
 import type { Repository } from '../../../shared/task/repository.ts';
 import type { Task } from '../../../shared/task/schema.ts';
@@ -8,7 +9,6 @@ import { type Role, requireRole } from '../auth.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { assertMatches, repositoryAt } from '../if-match.ts';
 import { ROLE } from '../operations.ts';
-import { etagOfPair, etagOfTask } from '../views.ts';
 
 /** A JSON answer of a route. */
 export const json = <T extends z.ZodType>(schema: T, description: string, example: unknown) => ({

@@ -7,13 +7,14 @@ import {
   taskDetail,
   taskParams,
 } from '../../../shared/client/contract.ts';
+import { etagOfTask } from '../../../shared/client/etag.ts';
 import { examples } from '../../../shared/client/examples.ts';
 import { noLimits } from '../../../shared/task/load-limits.ts';
 import type { TaskInput } from '../../../shared/task/machine.ts';
 import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { releaseTask } from '../pairs.ts';
 import { configureTask, readTask, restartTask, startTask } from '../tasks.ts';
-import { etagOfTask, viewTaskDetail } from '../views.ts';
+import { viewTaskDetail } from '../views.ts';
 import {
   body,
   changeHeaders,

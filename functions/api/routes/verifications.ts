@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { pageQuery, pairParams } from '../../../shared/client/contract.ts';
+import { etagOfPair } from '../../../shared/client/etag.ts';
 import {
   cutoverBody,
   cutoverReport,
@@ -31,7 +32,6 @@ import {
   repairVerification,
   viewRun,
 } from '../verifications.ts';
-import { etagOfPair } from '../views.ts';
 import { body, changeHeaders, emptyIsNoBody, json, needs, optionalBody, problems, tagged } from './route.ts';
 
 const mayRun = needs('operator');

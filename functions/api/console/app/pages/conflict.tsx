@@ -1,7 +1,8 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { Take } from '../../../../../shared/client/client.ts';
-import type { ConflictDetail } from '../../../../../shared/client/contract.ts';
+import type { Guard } from '../../../../../shared/client/call.ts';
+import type { ApiClient, Take } from '../../../../../shared/client/client.ts';
+import type { ConflictDetail, TaskView } from '../../../../../shared/client/contract.ts';
 import type { Direction } from '../../../../../shared/task/schema.ts';
 import { announce } from '../announce.ts';
 import { useLoad } from '../load.ts';
@@ -13,17 +14,23 @@ import { Page } from '../parts/page.tsx';
 import { Badge } from '../parts/state.tsx';
 import { go, href } from '../route.ts';
 import { api } from '../session.ts';
+import { shownTask } from '../shown.ts';
 import { keyText, toneOfResult } from '../task/conflicts.tsx';
 import { Versions } from '../task/versions.tsx';
 import { nameOfTask, timeOf } from '../words.ts';
 
+type Both = { readonly task: TaskView; readonly conflict: ConflictDetail };
 type Props = { readonly id: string; readonly direction: Direction; readonly conflict: string };
 
 /** One conflict: both versions, how it was decided, and what a person can still choose. */
 export function ConflictPage({ id, direction, conflict: number }: Props): JSX.Element {
-  const { value, error, replace, reload } = useLoad(`conflict ${id} ${direction} ${number}`, (client) =>
-    client.getConflict(id, direction, number),
-  );
+  const readBoth = async (client: ApiClient): Promise<Both> => {
+    // The task first: if it changes in between, that shows when something is chosen.
+    const task = await client.getTask(id, direction);
+    return { task, conflict: await client.getConflict(id, direction, number) };
+  };
+  const { value: read, error, replace, reload } = useLoad(`conflict ${id} ${direction} ${number}`, readBoth);
+  const value = read?.conflict;
   return (
     <Page
       title={`Conflict ${number}`}
@@ -38,12 +45,17 @@ export function ConflictPage({ id, direction, conflict: number }: Props): JSX.El
     >
       {error !== undefined && <Failure error={error} onRetry={reload} />}
       {!value && error === undefined && <Loading what="the conflict" />}
-      {value && (
+      {read && value && (
         <>
           <section class="card" aria-label="Facts">
             <Facts facts={factsOf(value)} />
           </section>
-          <Choice pair={id} direction={direction} conflict={value} onChosen={replace} />
+          <Choice
+            task={read.task}
+            conflict={value}
+            onChosen={async () => replace(await readBoth(api()))}
+            onChanged={reload}
+          />
           <h2>Both versions</h2>
           <Versions conflict={value} />
         </>
@@ -64,18 +76,20 @@ function factsOf(conflict: ConflictDetail): (readonly [string, string])[] {
 }
 
 type ChoiceProps = {
-  readonly pair: string;
-  readonly direction: Direction;
+  readonly task: TaskView;
   readonly conflict: ConflictDetail;
-  readonly onChosen: (conflict: ConflictDetail) => void;
+  readonly onChosen: () => Promise<void>;
+  readonly onChanged: () => void;
 };
 
-function Choice({ pair, direction, conflict, onChosen }: ChoiceProps): JSX.Element | null {
+function Choice({ task, conflict, onChosen, onChanged }: ChoiceProps): JSX.Element | null {
   const [asked, setAsked] = useState<Take | 'retry'>();
   const { choice, offers, id } = conflict;
-  if (offers.length === 0 && !choice) return null;
-  const take = async (chosen: Take): Promise<void> => {
-    onChosen(await api().resolveConflict(pair, direction, id, chosen));
+  const { pairId: pair, direction } = task;
+  if (offers.length === 0 && !choice && !asked) return null;
+  const take = async (chosen: Take, guard: Guard): Promise<void> => {
+    await api().resolveConflict(pair, direction, id, chosen, guard);
+    await onChosen();
     announce(`The ${chosen}'s version was chosen. Retry the task to carry it out.`);
   };
   return (
@@ -121,7 +135,9 @@ function Choice({ pair, direction, conflict, onChosen }: ChoiceProps): JSX.Eleme
           title={asked === 'source' ? "Take the source's version?" : "Keep the destination's version?"}
           confirm={asked === 'source' ? 'Take the source' : 'Keep the destination'}
           onClose={() => setAsked(undefined)}
-          onConfirm={() => take(asked)}
+          shown={shownTask(task)}
+          onChanged={onChanged}
+          onConfirm={(guard) => take(asked, guard)}
         >
           <p>
             {asked === 'source'
@@ -136,8 +152,10 @@ function Choice({ pair, direction, conflict, onChosen }: ChoiceProps): JSX.Eleme
           title="Retry the task?"
           confirm="Retry"
           onClose={() => setAsked(undefined)}
-          onConfirm={async () => {
-            await api().act(pair, direction, 'retry');
+          shown={shownTask(task)}
+          onChanged={onChanged}
+          onConfirm={async (guard) => {
+            await api().act(pair, direction, 'retry', guard);
             go('pairs', pair, direction);
           }}
         >

@@ -9,6 +9,7 @@ import { Failure, Loading, Notice } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { go, href } from '../route.ts';
 import { api, may } from '../session.ts';
+import { shownPair } from '../shown.ts';
 import { TaskCard } from '../task/card.tsx';
 import { directions, isInSetup, timeOf } from '../words.ts';
 
@@ -80,8 +81,9 @@ export function PairPage({ id }: { id: string }): JSX.Element {
           confirm="Release both tasks and delete"
           danger
           onClose={() => setAsking(false)}
-          onConfirm={async () => {
-            const left = await api().deletePair(id);
+          shown={shownPair(pair)}
+          onConfirm={async (guard) => {
+            const left = await api().deletePair(id, guard);
             if (left === undefined) go();
             else again();
           }}

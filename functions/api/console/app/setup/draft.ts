@@ -7,6 +7,7 @@ import type {
   Preview,
 } from '../../../../../shared/client/client.ts';
 import type { PairView } from '../../../../../shared/client/contract.ts';
+import { etagOfPair, etagOfTask } from '../../../../../shared/client/etag.ts';
 import { asPgtwinError, PgtwinError } from '../../../../../shared/errors/pgtwin-error.ts';
 import type { Direction } from '../../../../../shared/task/schema.ts';
 import { mirrorOf } from './mirror.ts';
@@ -135,11 +136,11 @@ export async function saveDraft(api: ApiClient, pair: string, scope: Scope, draf
     (scope === 'both' && storedOf(forward.config) !== draft.stored.forward);
   if (changed) throw new PgtwinError('conflict-of-versions', { detail: 'The configuration was changed.' });
   if (scope === 'both') {
-    const guard = { ifMatch: `"f${forward.version}.r${reverse.version}"` };
+    const guard = { ifMatch: etagOfPair([forward, reverse]) };
     const saved = await api.configureBoth(pair, await requestOf(api, pair, draft), guard);
     return { forward: storedOf(saved.forward.config), reverse: storedOf(saved.reverse.config) };
   }
-  const guard = { ifMatch: `"${reverse.version}"` };
+  const guard = { ifMatch: etagOfTask(reverse) };
   const saved = await api.configureTask(pair, 'reverse', draft.reverse as Configure, guard);
   return { ...draft.stored, reverse: storedOf(saved.config) };
 }

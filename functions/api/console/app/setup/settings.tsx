@@ -1,15 +1,16 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { asPgtwinError } from '../../../../../shared/errors/pgtwin-error.ts';
 import type { Direction } from '../../../../../shared/task/schema.ts';
 import { type FieldErrors, fieldErrorsOf } from '../field-errors.ts';
 import { useLoad } from '../load.ts';
 import { Button } from '../parts/button.tsx';
+import { Changes } from '../parts/changes.tsx';
 import { ErrorSummary } from '../parts/error-summary.tsx';
 import { CheckField } from '../parts/field.tsx';
 import { Failure, Loading } from '../parts/notice.tsx';
 import { go, href } from '../route.ts';
 import { api } from '../session.ts';
+import { changedConfigs, isChangedMeanwhile } from '../shown.ts';
 import { nameOfTask } from '../words.ts';
 import { type Config, dropDraft, type StepProps, saveDraft, setDraft, setRefusal } from './draft.ts';
 import { type JsonSchema, schemaNamed } from './json-schema.ts';
@@ -59,6 +60,7 @@ export function SettingsStep({ pair, draft, scope, again }: StepProps): JSX.Elem
   } = useLoad('schema', async (client) => schemaNamed(await client.openApi(), 'Configure'));
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<unknown>(undefined);
+  const [changes, setChanges] = useState<readonly string[]>();
   const hasReverse =
     scope === 'reverse' || (draft.reverseObjects !== undefined && draft.reverseObjects !== 'later');
   const ownReverse = scope === 'reverse' || (hasReverse && !draft.sameSettings);
@@ -67,6 +69,7 @@ export function SettingsStep({ pair, draft, scope, again }: StepProps): JSX.Elem
     event.preventDefault();
     setBusy(true);
     setRefused(undefined);
+    setChanges(undefined);
     try {
       const stored = await saveDraft(api(), pair.id, scope, draft);
       setDraft(pair.id, { ...draft, stored });
@@ -74,6 +77,8 @@ export function SettingsStep({ pair, draft, scope, again }: StepProps): JSX.Elem
       go('pairs', pair.id, 'setup', 'precheck');
       setRefusal(pair.id, undefined);
     } catch (thrown) {
+      if (isChangedMeanwhile(thrown))
+        setChanges(await changedConfigs(api(), pair.id, draft.stored).catch(() => []));
       setRefused(thrown);
       setRefusal(pair.id, thrown);
       setBusy(false);
@@ -85,11 +90,15 @@ export function SettingsStep({ pair, draft, scope, again }: StepProps): JSX.Elem
     setDraft(pair.id, { ...draft, [direction]: config });
   return (
     <form onSubmit={(event) => void save(event)} noValidate>
-      <ErrorSummary error={refused} />
-      {refused !== undefined && asPgtwinError(refused).code === 'conflict-of-versions' && (
-        <p>
-          <Button onClick={() => dropDraft(pair.id)}>Drop my changes and load what is stored</Button>
-        </p>
+      {changes ? (
+        <>
+          <Changes changes={changes} then="What you have changed here is not stored." />
+          <p>
+            <Button onClick={() => dropDraft(pair.id)}>Drop my changes and load what is stored</Button>
+          </p>
+        </>
+      ) : (
+        <ErrorSummary error={refused} />
       )}
       {errors.all.some(({ field }) => /(^|[.])objects([.]|$)/.test(field)) && (
         <p>

@@ -8,7 +8,8 @@ import { CopyText } from '../parts/copy-text.tsx';
 import { Confirm } from '../parts/dialog.tsx';
 import { Failure, Loading, Notice } from '../parts/notice.tsx';
 import { go, href } from '../route.ts';
-import { api, newKey } from '../session.ts';
+import { api } from '../session.ts';
+import { shownTask } from '../shown.ts';
 import { counted, nameOfTask, placeOf, wayOf } from '../words.ts';
 import { type Config, directionsOf, previewDraft, reverseSettings, type StepProps } from './draft.ts';
 
@@ -80,8 +81,8 @@ export function StartStep({ pair, draft, scope }: StepProps): JSX.Element {
           title={`Start ${pair.name}?`}
           confirm="Start now"
           onClose={() => setAsking(false)}
-          onConfirm={async () => {
-            const guard = { ifMatch: `"${pair.tasks[first].version}"`, idempotencyKey: newKey() };
+          shown={shownTask(pair.tasks[first])}
+          onConfirm={async (guard) => {
             await api().act(pair.id, first, 'start', guard);
             go('pairs', pair.id);
           }}

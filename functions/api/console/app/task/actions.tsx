@@ -5,7 +5,8 @@ import type { PairView, TaskView } from '../../../../../shared/client/contract.t
 import { announce } from '../announce.ts';
 import { Button } from '../parts/button.tsx';
 import { Confirm } from '../parts/dialog.tsx';
-import { api, may, newKey } from '../session.ts';
+import { api, may } from '../session.ts';
+import { shownTask } from '../shown.ts';
 import { nameOfTask, sourceOf } from '../words.ts';
 import { RequestPreview } from './request-preview.tsx';
 
@@ -86,7 +87,7 @@ export function Actions({
       may(plans[action].needs) &&
       (action !== 'release' || task.generation > 0),
   );
-  if (allowed.length === 0) return null;
+  if (allowed.length === 0 && !asked) return null;
   const title = nameOfTask[task.direction];
   const plan = asked && plans[asked];
   return (
@@ -109,9 +110,8 @@ export function Actions({
           confirm={plan.name}
           {...(plan.danger ? { danger: true } : {})}
           onClose={() => setAsked(undefined)}
-          onConfirm={async () => {
-            // Only of the task as it was shown, and once, however often it is sent.
-            const guard = { ifMatch: `"${task.version}"`, idempotencyKey: newKey() };
+          shown={shownTask(task)}
+          onConfirm={async (guard) => {
             await api().act(pair.id, task.direction, asked, guard);
             announce(`${title}: ${plan.name.toLowerCase()} was asked for.`);
             onDone();

@@ -5,13 +5,24 @@ import type { PairView } from '../../../../../shared/client/contract.ts';
 import type { Direction } from '../../../../../shared/task/schema.ts';
 import { announce } from '../announce.ts';
 import { type FieldErrors, fieldErrorsOf } from '../field-errors.ts';
-import { useLoad } from '../load.ts';
 import { Button } from '../parts/button.tsx';
+import { Changes } from '../parts/changes.tsx';
 import { ErrorSummary } from '../parts/error-summary.tsx';
 import { TextField } from '../parts/field.tsx';
-import { Empty, Failure, Loading, Notice } from '../parts/notice.tsx';
+import { Empty, Notice } from '../parts/notice.tsx';
 import { api } from '../session.ts';
+import { isChangedMeanwhile, type Shown, shownTask } from '../shown.ts';
 import { wordsOfName } from '../words.ts';
+
+/** Changes that are being made: what was shown when the first was, and the fields that were changed. */
+type Begun = { readonly shown: Shown; readonly wanted: Wanted };
+type Wanted = { readonly [P in keyof LoadLimits]?: Partial<LoadLimits[P]> };
+
+/** Fields that are not changed here follow the task. */
+const withWanted = ({ full, incremental }: LoadLimits, wanted: Wanted = {}): LoadLimits => ({
+  full: { ...full, ...wanted.full },
+  incremental: { ...incremental, ...wanted.incremental },
+});
 
 /** What the task may take from its source; changed while it runs. */
 export function LimitsTab({
@@ -24,83 +35,83 @@ export function LimitsTab({
   again: () => void;
 }): JSX.Element {
   const task = pair.tasks[direction];
-  const { value, error, reload, replace } = useLoad(`limits ${task.id}`, (client) =>
-    client.getLimits(pair.id, direction),
-  );
-  const [changed, setChanged] = useState<LoadLimits>();
+  const { limits } = task;
+  const [begun, setBegun] = useState<Begun>();
   const [busy, setBusy] = useState(false);
   const [saved, setSaved] = useState(false);
   const [refused, setRefused] = useState<unknown>(undefined);
-  const shown = changed ?? value;
+  const [changes, setChanges] = useState<readonly string[]>();
+  if (!task.configured || !limits) return <Empty title="This task is not configured yet" />;
+  const shown = withWanted(limits, begun?.wanted);
   const save = async (event: Event): Promise<void> => {
     event.preventDefault();
-    if (!shown) return;
+    if (!begun) return;
     setBusy(true);
     setRefused(undefined);
+    setChanges(undefined);
     try {
-      replace(await api().changeLimits(pair.id, direction, shown, { ifMatch: `"${task.version}"` }));
-      setChanged(undefined);
+      await api().changeLimits(pair.id, direction, begun.wanted, { ifMatch: begun.shown.tag });
+      setBegun(undefined);
       setSaved(true);
       announce('The limits were changed.');
-      again();
     } catch (thrown) {
-      setRefused(thrown);
+      await explain(thrown, begun).catch(setRefused);
     }
+    again();
     setBusy(false);
   };
-  const change = (next: LoadLimits): void => {
-    setChanged(next);
+  const explain = async (thrown: unknown, { shown: before, wanted }: Begun): Promise<void> => {
+    if (!isChangedMeanwhile(thrown)) throw thrown;
+    const looked = await before.look(api());
+    setBegun({ shown: looked.now, wanted });
+    setChanges(looked.changes);
+  };
+  const change = (part: keyof LoadLimits, name: string, value: number | null): void => {
+    const { shown: before = shownTask(task), wanted = {} } = begun ?? {};
+    setBegun({ shown: before, wanted: { ...wanted, [part]: { ...wanted[part], [name]: value } } });
     setSaved(false);
   };
-  if (!task.configured) return <Empty title="This task is not configured yet" />;
+  const takeBack = (): void => {
+    setBegun(undefined);
+    setChanges(undefined);
+  };
   return (
-    <>
-      {error !== undefined && <Failure error={error} onRetry={reload} />}
-      {!shown && error === undefined && <Loading what="the limits" />}
-      {shown && (
-        <form onSubmit={(event) => void save(event)} noValidate>
-          <ErrorSummary error={refused} />
-          <p class="muted">
-            They hold from the moment they are changed, also while the task runs. Empty: no limit.
-          </p>
-          <div class="cards">
-            <Part
-              part="full"
-              title="Full copy"
-              limits={shown}
-              errors={fieldErrorsOf(refused)}
-              onChange={change}
-            />
-            <Part
-              part="incremental"
-              title="Changes"
-              limits={shown}
-              errors={fieldErrorsOf(refused)}
-              onChange={change}
-            />
-          </div>
-          {saved && (
-            <Notice tone="good">
-              <p>The limits were changed.</p>
-            </Notice>
-          )}
-          <div class="row end">
-            <Button kind="quiet" onClick={() => setChanged(undefined)}>
-              Take back
-            </Button>
-            <Button
-              type="submit"
-              kind="primary"
-              needs="operator"
-              busy={busy}
-              disabled={changed === undefined}
-            >
-              Change the limits
-            </Button>
-          </div>
-        </form>
+    <form onSubmit={(event) => void save(event)} noValidate>
+      <ErrorSummary error={refused} />
+      {changes && <Changes changes={changes} then="Send them again if they are still what you want." />}
+      <p class="muted">
+        They hold from the moment they are changed, also while the task runs. Empty: no limit.
+      </p>
+      <div class="cards">
+        <Part
+          part="full"
+          title="Full copy"
+          limits={shown}
+          errors={fieldErrorsOf(refused)}
+          onChange={change}
+        />
+        <Part
+          part="incremental"
+          title="Changes"
+          limits={shown}
+          errors={fieldErrorsOf(refused)}
+          onChange={change}
+        />
+      </div>
+      {saved && (
+        <Notice tone="good">
+          <p>The limits were changed.</p>
+        </Notice>
       )}
-    </>
+      <div class="row end">
+        <Button kind="quiet" onClick={takeBack}>
+          Take back
+        </Button>
+        <Button type="submit" kind="primary" needs="operator" busy={busy} disabled={begun === undefined}>
+          Change the limits
+        </Button>
+      </div>
+    </form>
   );
 }
 
@@ -109,7 +120,7 @@ type PartProps = {
   readonly title: string;
   readonly limits: LoadLimits;
   readonly errors: FieldErrors;
-  readonly onChange: (limits: LoadLimits) => void;
+  readonly onChange: (part: keyof LoadLimits, name: string, value: number | null) => void;
 };
 
 function Part({ part, title, limits, errors, onChange }: PartProps): JSX.Element {
@@ -125,9 +136,7 @@ function Part({ part, title, limits, errors, onChange }: PartProps): JSX.Element
           path={`${part}.${name}`}
           errors={errors}
           value={value === null ? '' : String(value)}
-          onChange={(text) =>
-            onChange({ ...limits, [part]: { ...limits[part], [name]: text === '' ? null : Number(text) } })
-          }
+          onChange={(text) => onChange(part, name, text === '' ? null : Number(text))}
         />
       ))}
     </fieldset>

@@ -13,17 +13,21 @@ import { Page } from '../parts/page.tsx';
 import { Badge } from '../parts/state.tsx';
 import { href } from '../route.ts';
 import { api } from '../session.ts';
+import { shownPair } from '../shown.ts';
 import { counted } from '../words.ts';
 
 /** Moves the application from one side to the other: checks, and the sequences. */
 export function CutoverPage({ id }: { id: string }): JSX.Element {
   const [direction, setDirection] = useState<Direction>('forward');
-  const { value, error, reload } = useLoad(`cutover ${id} ${direction}`, (client) =>
-    client.cutOver(id, { direction, dryRun: true }),
-  );
+  const { value, error, reload } = useLoad(`cutover ${id} ${direction}`, async (client) => {
+    // The checks are of the very versions of both tasks that the sequences are then set for.
+    const shown = shownPair(await client.getPair(id));
+    const report = await client.cutOver(id, { direction, dryRun: true }, { ifMatch: shown.tag });
+    return { shown, report };
+  });
   const [done, setDone] = useState<CutoverReport>();
   const [asking, setAsking] = useState(false);
-  const report = done ?? value;
+  const report = done ?? value?.report;
   return (
     <Page
       title="Cut-over"
@@ -60,18 +64,22 @@ export function CutoverPage({ id }: { id: string }): JSX.Element {
           >
             Check again
           </Button>
-          <Button kind="primary" needs="operator" disabled={!report.ready} onClick={() => setAsking(true)}>
-            Set the sequences…
-          </Button>
+          {!done && (
+            <Button kind="primary" needs="operator" disabled={!report.ready} onClick={() => setAsking(true)}>
+              Set the sequences…
+            </Button>
+          )}
         </div>
       )}
-      {asking && (
+      {asking && value && (
         <Confirm
           title="Set the sequences?"
           confirm="Set them"
           onClose={() => setAsking(false)}
-          onConfirm={async () => {
-            setDone(await api().cutOver(id, { direction }));
+          shown={value.shown}
+          onChanged={reload}
+          onConfirm={async (guard) => {
+            setDone(await api().cutOver(id, { direction }, guard));
             announce('The sequences were set.');
           }}
         >

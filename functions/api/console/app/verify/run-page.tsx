@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
+import type { Tagged } from '../../../../../shared/client/call.ts';
 import { count } from '../../../../../shared/client/figures.ts';
 import type { VerificationView } from '../../../../../shared/client/verify-contract.ts';
 import type { Side } from '../../../../../shared/task/schema.ts';
@@ -17,16 +18,18 @@ import { api } from '../session.ts';
 import { counted, timeOf } from '../words.ts';
 import { Differences, TableReports } from './report.tsx';
 import { RunState } from './run-state.tsx';
+import { shownRun } from './shown-run.ts';
 
 const EVERY_MS = 1_000;
 
 /** One verification: how far it is, what differs, and the repair. */
 export function VerificationPage({ id, run: name }: { id: string; run: string }): JSX.Element {
   const {
-    value: run,
+    value: read,
     error,
     again,
-  } = usePoll(`verification ${id} ${name}`, EVERY_MS, (client) => client.getVerification(id, name));
+  } = usePoll(`verification ${id} ${name}`, EVERY_MS, (client) => client.readVerification(id, name));
+  const run = read?.value;
   return (
     <Page
       title={run ? `Verification of ${timeOf(run.startedAt)}` : 'Verification'}
@@ -39,7 +42,7 @@ export function VerificationPage({ id, run: name }: { id: string; run: string })
     >
       {error !== undefined && <Failure error={error} onRetry={again} />}
       {!run && error === undefined && <Loading what="the verification" />}
-      {run && (
+      {read && run && (
         <>
           <Outcome run={run} />
           <section class="card" aria-label="Figures">
@@ -48,7 +51,7 @@ export function VerificationPage({ id, run: name }: { id: string; run: string })
             )}
             <Facts facts={factsOf(run)} />
           </section>
-          <Steps id={id} run={run} onDone={again} />
+          <Steps id={id} read={read} onDone={again} />
           <Differences pair={id} run={run} />
           <TableReports pair={id} run={run} />
         </>
@@ -122,16 +125,17 @@ function factsOf(run: VerificationView): (readonly [string, string])[] {
 
 function Steps({
   id,
-  run,
+  read,
   onDone,
 }: {
   id: string;
-  run: VerificationView;
+  read: Tagged<VerificationView>;
   onDone: () => void;
 }): JSX.Element | null {
   const [asked, setAsked] = useState<Side | 'cancel'>();
+  const { value: run } = read;
   const repairable = run.status === 'finished' && run.equal === false && differingRows(run.counts) > 0;
-  if (!repairable && !isUnderWork(run)) return null;
+  if (!repairable && !isUnderWork(run) && !asked) return null;
   return (
     <div class="row">
       {isUnderWork(run) && (
@@ -154,6 +158,7 @@ function Steps({
           title="Cancel this run?"
           confirm="Cancel the run"
           onClose={() => setAsked(undefined)}
+          // For no version of it: one under work moves all the time, and one that has ended stays as it is.
           onConfirm={async () => {
             await api().cancelVerification(id, run.id);
             announce('The run was cancelled.');
@@ -169,8 +174,9 @@ function Steps({
           confirm="Repair"
           danger
           onClose={() => setAsked(undefined)}
-          onConfirm={async () => {
-            await api().repairVerification(id, run.id, { winner: asked });
+          shown={shownRun(id, read)}
+          onConfirm={async (guard) => {
+            await api().repairVerification(id, run.id, { winner: asked }, guard);
             announce('The repair was asked for.');
             onDone();
           }}

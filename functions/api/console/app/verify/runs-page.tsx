@@ -1,18 +1,22 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
+import type { PairView } from '../../../../../shared/client/contract.ts';
 import { count } from '../../../../../shared/client/figures.ts';
 import type { VerificationView } from '../../../../../shared/client/verify-contract.ts';
 import { differingRows } from '../../../../../shared/verify/run-facts.ts';
 import { fieldErrorsOf } from '../field-errors.ts';
+import { useLivePair } from '../live.ts';
 import { usePoll } from '../load.ts';
 import { Button } from '../parts/button.tsx';
+import { Changes } from '../parts/changes.tsx';
 import { ErrorSummary } from '../parts/error-summary.tsx';
 import { SelectField, TextField } from '../parts/field.tsx';
 import { Empty, Failure, Loading } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { Badge } from '../parts/state.tsx';
 import { go, href } from '../route.ts';
-import { api, may } from '../session.ts';
+import { api, may, newKey } from '../session.ts';
+import { isChangedMeanwhile, type Looked, shownPair } from '../shown.ts';
 import { timeOf } from '../words.ts';
 import { RunState } from './run-state.tsx';
 
@@ -23,16 +27,17 @@ export function VerificationsPage({ id }: { id: string }): JSX.Element {
   const { value, error, again } = usePoll(`verifications ${id}`, EVERY_MS, (client) =>
     client.listVerifications(id),
   );
+  const { value: pair } = useLivePair(id);
   return (
     <Page
       title="Verification"
       trail={[
         { name: 'Pairs', to: href() },
-        { name: 'Pair', to: href('pairs', id) },
+        { name: pair?.name ?? 'Pair', to: href('pairs', id) },
       ]}
       lead="Compares both databases row by row while changes flow. Rows that are on their way are looked at again."
     >
-      {may('operator') && <Begin id={id} />}
+      {pair && may('operator') && <Begin pair={pair} />}
       <h2>Runs</h2>
       {error !== undefined && <Failure error={error} onRetry={again} />}
       {!value && error === undefined && <Loading what="the runs" />}
@@ -91,28 +96,39 @@ function RunRow({ pair, run }: { pair: string; run: VerificationView }): JSX.Ele
   );
 }
 
-function Begin({ id }: { id: string }): JSX.Element {
+function Begin({ pair }: { pair: PairView }): JSX.Element {
   const [mode, setMode] = useState<'full' | 'sampled'>('full');
   const [percent, setPercent] = useState('1');
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<unknown>(undefined);
+  /** What has changed between the page and the service, and what is there since. */
+  const [looked, setLooked] = useState<Looked>();
   const errors = fieldErrorsOf(refused);
   const start = async (event: Event): Promise<void> => {
     event.preventDefault();
     setBusy(true);
     setRefused(undefined);
+    setLooked(undefined);
+    // The page may be a moment behind of what it has told.
+    const shown = looked?.now ?? shownPair(pair);
     try {
       const options = mode === 'full' ? { mode } : { mode, samplePercent: Number(percent) };
-      const run = await api().startVerification(id, options);
-      go('pairs', id, 'verification', run.id);
+      const guard = { ifMatch: shown.tag, idempotencyKey: newKey() };
+      const run = await api().startVerification(pair.id, options, guard);
+      go('pairs', pair.id, 'verification', run.id);
     } catch (thrown) {
+      if (isChangedMeanwhile(thrown)) setLooked(await shown.look(api()).catch(() => undefined));
       setRefused(thrown);
       setBusy(false);
     }
   };
   return (
     <form class="card" onSubmit={(event) => void start(event)} noValidate>
-      <ErrorSummary error={refused} />
+      {looked ? (
+        <Changes changes={looked.changes} then="Begin again if it is still what you want." />
+      ) : (
+        <ErrorSummary error={refused} />
+      )}
       <div class="filters">
         <SelectField
           label="What is compared"
