@@ -10,7 +10,7 @@ import {
 import { addXids, xidsFrom } from '../../shared/conflict/xid-ranges.ts';
 import { applyNet } from './apply-net.ts';
 import type { Capture, Message, Sent } from './capture.ts';
-import { beginXid, type Database, snapshotOf, type WalChange } from './database.ts';
+import { beginXid, type Database, shardOf, snapshotOf, type WalChange } from './database.ts';
 import { Executor, type Incoming, Stopped } from './executor.ts';
 import type { Random } from './random.ts';
 import type { Scenario } from './scenario.ts';
@@ -36,7 +36,11 @@ export const applyMessages = (
   crash: boolean,
 ): 'committed' | 'stopped' | 'crashed' | 'gap' | 'nothing' => {
   const { database, from, scenario, random } = delivery;
-  const admitted = admit(database.state.watermark, messages, from.wantedEpoch);
+  const { shard } = messages[0]!;
+  const { shards } = scenario;
+  const admitted = messages[0]!.whole
+    ? admitWhole(database.state.watermarks, messages[0]!, from.wantedEpoch, shards)
+    : admit(database.state.watermarks[shard]!, messages, from.wantedEpoch);
   if (admitted === 'gap') return 'gap';
   if (admitted.length === 0) return 'nothing';
 
@@ -45,11 +49,13 @@ export const applyMessages = (
   tick(database, scenario, random);
   const xid = beginXid(database);
   const { state } = database;
-  const seen = seenAfter(parseSeen(state.progress), admitted);
-  const newest = parseSeen(admitted.at(-1)!.seen);
-  state.own = addXids(xidsFrom(state.own, newest.floor), [xid]);
-  state.watermark = admitted.at(-1)!.position;
-  state.progress = seenText(seen);
+  const ownFloor = messages.at(-1)!.floor ?? parseSeen(admitted.at(-1)!.seen).floor;
+  state.own = addXids(xidsFrom(state.own, ownFloor), [xid]);
+  const noted = messages[0]!.whole ? [...state.progress.keys()] : [shard]; // rule: noted-in-all
+  for (const each of noted) {
+    state.watermarks[each] = Math.max(state.watermarks[each]!, admitted.at(-1)!.position);
+    state.progress[each] = seenText(seenAfter(parseSeen(state.progress[each]!), admitted));
+  }
 
   const executor = new Executor(delivery, xid);
   const incoming = admitted
@@ -72,7 +78,8 @@ export const applyMessages = (
   }
   if (scenario.writes === 'all' && random.chance(0.3))
     writeMeanwhile(database, scenario, random, executor.touched);
-  database.wal.push({ kind: 'applied', xid, commit: database.clock, changes, progress: state.progress });
+  const progress = noted.map((each) => [each, state.progress[each]!] as const);
+  database.wal.push({ kind: 'applied', xid, commit: database.clock, changes, progress });
   delivery.conflicts.push(...executor.conflicts);
   return 'committed';
 };
@@ -91,6 +98,22 @@ const admit = (watermark: number, messages: readonly Message[], epoch: number): 
     }
   }
   return admitted;
+};
+
+/** A transaction of several shards: what is missing in some of them, though others may have theirs. */
+const admitWhole = (
+  watermarks: readonly number[],
+  { epoch, previous, transactions }: Message,
+  wanted: number,
+  shards: number,
+): Sent[] | 'gap' => {
+  const [sent] = transactions;
+  if (!sent || epoch < wanted) return [];
+  if (previous > watermarks[0]!) return 'gap';
+  const isMissing = (key: string) => watermarks[shardOf(key, shards)]! < sent.position;
+  if (watermarks.every((watermark) => watermark >= sent.position)) return [];
+  const changes = sent.changes.filter(({ op, key }) => op === 'truncate' || isMissing(key)); // rule: missing-only
+  return [{ ...sent, changes }];
 };
 
 /** What this side has seen once these transactions are applied. */

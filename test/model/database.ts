@@ -29,13 +29,13 @@ export type Version = {
 /** A change in the WAL; control rows are changes too. */
 export type WalChange = SourceChange & { readonly id?: string };
 
-/** One committed transaction in the WAL. `progress` is the head row of an apply transaction. */
+/** One committed transaction in the WAL. `progress` are the head rows of an apply transaction. */
 export type WalEntry = {
   readonly kind: 'local' | 'applied' | 'heartbeat';
   readonly xid: bigint;
   readonly commit: bigint;
   readonly changes: readonly WalChange[];
-  readonly progress?: string;
+  readonly progress?: readonly (readonly [shard: number, seen: string])[];
   readonly floor?: bigint;
   readonly next?: bigint;
 };
@@ -60,13 +60,13 @@ export type State = {
   /** Follower: the open pull of a key, and the xmins of the rows that were in its way. */
   readonly pulls: Map<string, OpenPull>;
   readonly tombstones: Map<string, bigint>;
-  /** The progress row: the last position applied, and what this side has seen of the other. */
-  watermark: number;
-  progress: string;
+  /** The progress rows, by shard: the last position applied, and what this side has seen of the other. */
+  readonly watermarks: number[];
+  readonly progress: string[];
   own: XidRanges;
 };
 
-export const openDatabase = (side: Side, nextXid: bigint, clock: bigint): Database => ({
+export const openDatabase = (side: Side, nextXid: bigint, clock: bigint, shards: number): Database => ({
   side,
   wal: [],
   nextXid,
@@ -77,8 +77,8 @@ export const openDatabase = (side: Side, nextXid: bigint, clock: bigint): Databa
     open: new Map(),
     pulls: new Map(),
     tombstones: new Map(),
-    watermark: -1,
-    progress: seenText(nothingSeen),
+    watermarks: Array<number>(shards).fill(-1),
+    progress: Array<string>(shards).fill(seenText(nothingSeen)),
     own: noXids,
   },
 });
@@ -87,10 +87,15 @@ export const openDatabase = (side: Side, nextXid: bigint, clock: bigint): Databa
 export const snapshotOf = (state: State): State => ({
   ...state,
   rows: new Map(state.rows),
+  watermarks: [...state.watermarks],
+  progress: [...state.progress],
   open: new Map(state.open),
   pulls: new Map(state.pulls),
   tombstones: new Map(state.tombstones),
 });
+
+/** Where a key's rows go. */
+export const shardOf = (key: string, shards: number): number => Number(key.slice(1)) % shards;
 
 /** A new transaction id. */
 export const beginXid = (database: Database): bigint => database.nextXid++;

@@ -53,7 +53,9 @@ console.log(
 process.exitCode = failures.length === 0 ? 0 : 1;
 
 function policyOf(name: string | undefined): PolicyChoice | undefined {
-  const found = [...policyChoices, 'foreign-keys' as const].find((choice) => choice === name);
+  const found = [...policyChoices, 'foreign-keys' as const, 'shards' as const].find(
+    (choice) => choice === name,
+  );
   if (name !== undefined && found === undefined)
     throw new Error(`--policy is one of ${policyChoices.join(', ')}`);
   return found;

@@ -4,7 +4,7 @@ import { policyChoices } from './scenario.ts';
 import { simulate } from './simulate.ts';
 
 describe('both sides end identical, nothing owed is lost, nothing seen is a conflict', () => {
-  test.each([...policyChoices, 'foreign-keys' as const])('with policy %s', (policy) => {
+  test.each([...policyChoices, 'foreign-keys' as const, 'shards' as const])('with policy %s', (policy) => {
     for (let seed = 1; seed <= 1500; seed++) {
       const { failure } = simulate(seed, policy);
       expect(failure, `npx node test/model/main.ts 1 --seed ${seed} --policy ${policy}`).toBeNull();

@@ -14,7 +14,7 @@ export type Mutation = {
   /** A run that fails without the rule; found with `--without RULE --stop`. */
   readonly seed?: number;
   /** Of the runs with this choice. */
-  readonly policy?: 'foreign-keys';
+  readonly policy?: 'foreign-keys' | 'shards';
 };
 
 const decide = 'shared/conflict/decide.ts';
@@ -113,8 +113,24 @@ export const mutations: readonly Mutation[] = [
     rule: 'progress-in-stream',
     seed: 68,
     file: 'test/model/capture.ts',
-    edit: ['parseSeen(entry.progress)', 'parseSeen(this.database.state.progress)'],
+    edit: ['parseSeen(text)', 'parseSeen(this.database.state.progress[shard]!)'],
   },
+  { rule: 'gate-before', seed: 9, policy: 'shards', file: 'test/model/capture.ts', edit: ['return', ''] },
+  { rule: 'gate-behind', seed: 474, policy: 'shards', file: 'test/model/capture.ts', edit: ['break', ''] },
+  {
+    rule: 'common-seen',
+    policy: 'shards',
+    file: 'test/model/capture.ts',
+    edit: ['reduce(commonSeen)', 'at(0)!'],
+  },
+  {
+    rule: 'noted-in-all',
+    seed: 9,
+    policy: 'shards',
+    file: 'test/model/apply.ts',
+    edit: ['messages[0]!.whole', 'false'],
+  },
+  { rule: 'missing-only', seed: 721, policy: 'shards', file: 'test/model/apply.ts', edit: ['isMissing(key)', 'true'] },
 ];
 
 /**

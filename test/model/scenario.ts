@@ -28,14 +28,16 @@ export type Scenario = {
   readonly firstXids: readonly [bigint, bigint];
   /** False: the captures start without any state, everything is unseen. */
   readonly startsSeen: boolean;
+  /** Rows go to shards by their keys; then nothing but the key is unique. */
+  readonly shards: number;
   /** Rows refer to others; what becomes of those whose parent is gone. */
   readonly missingParent?: MissingParentRule;
 };
 
 /** A policy, or `random`: a resolver that throws dice, for convergence may not depend on the decision. */
 type Drawn = PolicyName | 'random';
-/** Or any policy with rows that refer to others. */
-export type PolicyChoice = Drawn | 'foreign-keys';
+/** Or any policy with rows that refer to others, or that go to several shards. */
+export type PolicyChoice = Drawn | 'foreign-keys' | 'shards';
 export const policyChoices: readonly Drawn[] = [
   'random',
   ...policyNames.filter((name) => name !== 'resolver'),
@@ -49,8 +51,17 @@ const withReferences = (random: Random): Scenario => ({
   missingParent: random.pick(['restore-parent', 'restore-parent', 'delete-child']),
 });
 
+/** Any policy, with rows in two or three shards. */
+const withShards = (random: Random): Scenario => ({
+  ...scenarioOf(random, random.pick(policyChoices)),
+  keys: ['k0', 'k1', 'k2', 'k3'].slice(0, random.pick([2, 3, 4])),
+  shards: random.pick([2, 2, 3]),
+  ...(random.chance(0.1) ? { writes: 'turns', subtransactions: false, startsSeen: true } : {}),
+});
+
 export const scenarioOf = (random: Random, policy: PolicyChoice): Scenario => {
   if (policy === 'foreign-keys') return withReferences(random);
+  if (policy === 'shards') return withShards(random);
   const exact = policy === 'delta' ? 'counters' : policy === 'merge-columns' ? 'columns' : 'turns';
   const writes = random.chance(policy === 'delta' || policy === 'merge-columns' ? 0.5 : 0.03) ? exact : 'all';
   const exactly = writes === 'counters' || writes === 'columns';
@@ -69,6 +80,7 @@ export const scenarioOf = (random: Random, policy: PolicyChoice): Scenario => {
     churn: random.chance(0.4),
     firstXids: [firstXid(random), firstXid(random)],
     startsSeen: writes === 'turns' || random.chance(0.9),
+    shards: 1,
   };
 };
 

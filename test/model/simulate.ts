@@ -1,7 +1,7 @@
 import type { OnDeleted } from '../../shared/conflict/policies/policy.ts';
 import { nothingSeen, seenText } from '../../shared/conflict/seen.ts';
 import { applyMessages, type Choices } from './apply.ts';
-import { Capture } from './capture.ts';
+import { Capture, type Message } from './capture.ts';
 import { columns, type Database, initialSeen, openDatabase, writeRow, xid32 } from './database.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { type Random, randomOf } from './random.ts';
@@ -71,11 +71,13 @@ export const simulate = (
 
 const openWorld = (random: Random, scenario: Scenario): World => {
   const [first, second] = scenario.firstXids;
-  const a = openDatabase('a', first, 1_000_000n);
+  const { shards } = scenario;
+  const a = openDatabase('a', first, 1_000_000n, shards);
   const b = openDatabase(
     'b',
     second,
     1_000_000n + (scenario.clockSteps ? BigInt(random.below(5000) - 2500) : 0n),
+    shards,
   );
   const exactly = scenario.writes === 'counters' || scenario.writes === 'columns';
   const sides = { a: initialSeen(b), b: initialSeen(a) };
@@ -91,9 +93,13 @@ const openWorld = (random: Random, scenario: Scenario): World => {
     sides.a = nothingSeen;
     sides.b = nothingSeen;
   }
-  a.state.progress = seenText(sides.a);
-  b.state.progress = seenText(sides.b);
-  const captures = { a: new Capture(a, sides.a), b: new Capture(b, sides.b) };
+  a.state.progress.fill(seenText(sides.a));
+  b.state.progress.fill(seenText(sides.b));
+  const how = { random, shards, large: scenario.writes !== 'turns' };
+  const captures = {
+    a: new Capture(a, sides.a, { ...how, other: b }),
+    b: new Capture(b, sides.b, { ...how, other: a }),
+  };
   const choices = { a: new Map(), b: new Map() };
   return { random, scenario, ledger: openLedger(), databases: { a, b }, captures, choices, conflicts: [] };
 };
@@ -116,9 +122,11 @@ const act = (world: World): void => {
 /** Delivers from a side's queue to the other. */
 const deliver = (world: World, side: 'a' | 'b', faults = world.scenario.faults): boolean => {
   const { random, scenario, captures } = world;
-  const { queue } = captures[side];
+  const queue = queueOf(world, side);
   const count = random.pick([1, 1, 2, 3]);
-  const messages = queue.slice(0, count);
+  const together = queue.findIndex(({ whole }) => whole);
+  // One of several shards goes alone.
+  const messages = queue.slice(0, together < 0 ? count : Math.min(count, together || 1));
   if (messages.length === 0) return false;
   const other = side === 'a' ? 'b' : 'a';
   const delivery = {
@@ -141,16 +149,19 @@ const deliver = (world: World, side: 'a' | 'b', faults = world.scenario.faults):
   return true;
 };
 
+const queueOf = ({ random, scenario, captures }: World, side: 'a' | 'b'): Message[] =>
+  captures[side].queues[scenario.shards > 1 ? random.below(scenario.shards) : 0]!;
+
 const fault = (world: World, side: 'a' | 'b'): void => {
   const { random, captures, databases } = world;
   const capture = captures[side];
-  const { watermark } = databases[side === 'a' ? 'b' : 'a'].state;
+  const { watermarks } = databases[side === 'a' ? 'b' : 'a'].state;
+  const queue = queueOf(world, side);
   const what = random.below(5);
-  if (what < 2) capture.confirm(watermark, random.pick);
+  if (what < 2) capture.confirm(watermarks, random.pick);
   else if (what < 3) capture.restart(random.chance(0.5));
-  else if (what < 4 && capture.queue.length > 0) capture.queue.push(random.pick(capture.queue));
-  else if (capture.queue.length > 0 && random.chance(0.3))
-    capture.queue.splice(random.below(capture.queue.length), 1);
+  else if (what < 4 && queue.length > 0) queue.push(random.pick(queue));
+  else if (queue.length > 0 && random.chance(0.3)) queue.splice(random.below(queue.length), 1);
 };
 
 /** Each write after the other side's has arrived: no conflict may be seen. */
@@ -176,10 +187,15 @@ const settle = (world: World): string | null => {
     deliver(world, side, false);
     const quiet = (['a', 'b'] as const).every((each) => {
       const other = databases[each === 'a' ? 'b' : 'a'];
-      if (captures[each].queue.length > 0 || !captures[each].isAtEnd) return false;
-      if (other.state.watermark >= lastSent(databases[each])) return true;
-      captures[each].restart(true); // the last message was lost: the next heartbeat would show the gap
-      return false;
+      const capture = captures[each];
+      // The last message was lost: the next heartbeat would show the gap, or a probe while others wait for it.
+      const lost =
+        world.scenario.shards > 1
+          ? capture.isStuck
+          : capture.isAtEnd && other.state.watermarks[0]! < lastSent(databases[each]);
+      if (capture.queues.some(({ length }) => length > 0)) return false;
+      if (lost) capture.restart(true);
+      return !lost && capture.isAtEnd;
     });
     if (quiet) return null;
   }
