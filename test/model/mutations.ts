@@ -119,6 +119,7 @@ export const mutations: readonly Mutation[] = [
   { rule: 'gate-behind', seed: 474, policy: 'shards', file: 'test/model/capture.ts', edit: ['break', ''] },
   {
     rule: 'common-seen',
+    seed: 97044,
     policy: 'shards',
     file: 'test/model/capture.ts',
     edit: ['reduce(commonSeen)', 'at(0)!'],
@@ -130,7 +131,13 @@ export const mutations: readonly Mutation[] = [
     file: 'test/model/apply.ts',
     edit: ['messages[0]!.whole', 'false'],
   },
-  { rule: 'missing-only', seed: 721, policy: 'shards', file: 'test/model/apply.ts', edit: ['isMissing(key)', 'true'] },
+  {
+    rule: 'missing-only',
+    seed: 721,
+    policy: 'shards',
+    file: 'test/model/apply.ts',
+    edit: ['isMissing(key)', 'true'],
+  },
 ];
 
 /**
