@@ -36,6 +36,7 @@ import { NewTables } from './new-tables.ts';
 import { backoffMs } from './outbox.ts';
 import { leftoversError, releaseTask } from './release.ts';
 import { SendPace } from './send-pace.ts';
+import { shardNote } from './shard-note.ts';
 import { StatusReporter } from './status.ts';
 import { Streaming, type StreamProgress } from './streaming.ts';
 
@@ -202,7 +203,9 @@ export class TaskRunner {
   async #stream(loaded: Loaded, status: StatusReporter, copyEnd: bigint | undefined): Promise<void> {
     const how = { application: `pgtwin capture ${this.#id}` };
     const fallbacks = await withClient(loaded.destination, how, (client) => readFallbacks(client, loaded));
-    status.notes = [...new Set([...status.notes, ...fallbacks])];
+    const prepared = await readPrepared(this.#deps.repository.table, this.#id);
+    const note = shardNote(loaded.pair.shards, prepared?.list ?? []);
+    status.notes = [...new Set([...status.notes, ...fallbacks, ...(note === undefined ? [] : [note])])];
     const finishing = copyEnd === undefined ? undefined : new Finishing(copyEnd, () => this.#finish(loaded));
     const added = new NewTables({ ...loaded, table: this.#deps.repository.table, clock: this.#deps.clock });
     this.#streaming = new Streaming({

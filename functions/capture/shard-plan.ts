@@ -6,23 +6,23 @@ import { Repository } from '../../shared/task/repository.ts';
 import {
   oppositeTask,
   type PreparedTable,
-  pairOfTask,
   type Side,
   sourceOf,
   type Task,
   type TaskConfig,
-  taskIdOf,
 } from '../../shared/task/schema.ts';
 import {
   decideShards,
+  isUsedBy,
   namedOnA,
   type PlannedTable,
   placed,
+  planAt,
   plannedTables,
+  readShardPlan,
   reasonIn,
   reasonOf,
   type ShardPlan,
-  shardPlan,
   shardsBy,
 } from '../../shared/task/shard-plan.ts';
 import type { Table } from '../../shared/task/table.ts';
@@ -57,7 +57,7 @@ export async function withShardsOfPair(
   tables: readonly PreparedTable[],
 ): Promise<readonly PreparedTable[]> {
   if (options.shards === 1) return tables;
-  return asPlanned((await readPlan(options))!.plan, options, tables);
+  return asPlanned((await readShardPlan(options.table, options.task.pairId))!.plan, options, tables);
 }
 
 /**
@@ -70,7 +70,7 @@ export async function checkShards(
 ): Promise<void> {
   if (tables.every(({ shard }) => shard === undefined)) return;
   const { task } = options;
-  if ((await readPlan(options))?.plan.runs[task.id] !== task.generation)
+  if ((await readShardPlan(options.table, task.pairId))?.plan.runs[task.id] !== task.generation)
     throw notKept('Tables of the pair go to other shards since the opposite task was restarted.');
   const byKey = tables.filter(({ shard }) => shard === 'key');
   await checkTables(options, byKey, (planned) => readFacts(options, planned));
@@ -85,20 +85,12 @@ function asPlanned(
   return tables.map((each) => ({ ...each, shard: shardOf(placed(task.direction, config, each).onA) }));
 }
 
-const keyOf = (task: Task) => ({ pk: taskIdOf(pairOfTask(task.id), 'forward'), sk: 'shards' });
-
-async function readPlan({ table, task }: { readonly table: Table; readonly task: Task }) {
-  const { pk, sk } = keyOf(task);
-  const item = await table.get(pk, sk);
-  return item && { plan: shardPlan.parse(item.body), version: item.version };
-}
-
 // Both tasks may begin a run at the same moment: whoever writes, writes over the plan that it has read.
 async function join(options: Joining, tables: readonly PreparedTable[]): Promise<ShardPlan> {
   const { task, table } = options;
   const run = { [task.id]: task.generation };
   for (;;) {
-    const stored = await readPlan(options);
+    const stored = await readShardPlan(table, task.pairId);
     const isJoined = stored?.plan.runs[task.id] === task.generation;
     const isKept = stored && (isJoined || (await isUsedByOpposite(stored.plan, options)));
     if (isKept) await checkPlan(options, { plan: stored.plan, isJoined, tables });
@@ -106,30 +98,15 @@ async function join(options: Joining, tables: readonly PreparedTable[]): Promise
     const plan = isKept
       ? { ...stored.plan, runs: { ...stored.plan.runs, ...run } }
       : await decide(options, tables, run);
-    const item = { ...keyOf(task), version: (stored?.version ?? 0) + 1, body: plan };
+    const item = { ...planAt(task.pairId), version: (stored?.version ?? 0) + 1, body: plan };
     if (await table.put(item, stored?.version ?? 'absent')) return plan;
   }
 }
 
-/** Nothing of these is going to be taken up where it ended. */
-const idle: readonly string[] = [
-  ...[
-    'NotConfigured',
-    'Prechecking',
-    'PrecheckFailed',
-    'PrecheckPassed',
-    'Finished',
-    'Releasing',
-    'Released',
-  ],
-];
-
 /** Whether a run of the opposite task goes by the plan. Its state is read after the plan: a run that joins is seen. */
 async function isUsedByOpposite(plan: ShardPlan, { task, table }: Joining): Promise<boolean> {
   const other = await new Repository(table).getTask(oppositeTask(task.id));
-  if (plan.runs[other.id] !== other.generation || idle.includes(other.state)) return false;
-  // What the plan itself has stopped is going to be restarted; if it is taken up again, `checkShards` stops it again.
-  return !(other.state === 'Failed' && other.error?.code === 'shards-not-kept');
+  return isUsedBy(plan, other);
 }
 
 async function checkPlan(

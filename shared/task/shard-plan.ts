@@ -12,9 +12,12 @@ import {
   type PreparedTable,
   type Side,
   type TableName,
+  type Task,
   type TaskConfig,
+  taskIdOf,
 } from './schema.ts';
 import { carriedTables, selectTables } from './selection.ts';
+import type { Table } from './table.ts';
 import { filterOf, operationsOf, stepsOf } from './table-rules.ts';
 import { isDecidedTogether } from './together.ts';
 
@@ -102,6 +105,38 @@ export function shardsBy(plan: ShardPlan, shards: number): (onA: string) => numb
   return (onA) => (byKey.has(onA) ? 'key' : shardOfName(plan.rest ?? plan.groups[onA] ?? onA, shards));
 }
 
+/** Nothing of these is going to be taken up where it ended. */
+const idle: readonly string[] = [
+  ...[
+    'NotConfigured',
+    'Prechecking',
+    'PrecheckFailed',
+    'PrecheckPassed',
+    'Finished',
+    'Releasing',
+    'Released',
+  ],
+];
+
+/** Whether a run of the task goes by the plan. */
+export function isUsedBy(plan: ShardPlan, { id, generation, state, error }: Task): boolean {
+  if (plan.runs[id] !== generation || idle.includes(state)) return false;
+  // What the plan itself has stopped is going to be restarted; if it is taken up again, its stream stops again.
+  return !(state === 'Failed' && error?.code === 'shards-not-kept');
+}
+
+/** Reads what is stored of a pair's plan. */
+export async function readShardPlan(
+  table: Table,
+  pairId: string,
+): Promise<{ readonly plan: ShardPlan; readonly version: number } | undefined> {
+  const { pk, sk } = planAt(pairId);
+  const item = await table.get(pk, sk);
+  return item && { plan: shardPlan.parse(item.body), version: item.version };
+}
+/** It goes with the pair. */
+export const planAt = (pairId: string) => ({ pk: taskIdOf(pairId, 'forward'), sk: 'shards' });
+
 /** A table that a task carries under its names on both sides. */
 export function placed(
   direction: Direction,
@@ -114,11 +149,14 @@ export function placed(
   return { a, b, onA: idOf(a) };
 }
 
-/** What a task does with a table that keeps its rows together. `columns` are those of the table, where they are known. */
-export function reasonIn(
-  config: TaskConfig,
-  table: TableName & Pick<PreparedTable, 'columns' | 'shared'>,
-): string | undefined {
+/** A table with its columns, where they are known. */
+export type CarriedTable = TableName & {
+  readonly columns?: PreparedTable['columns'] | undefined;
+  readonly shared?: PreparedTable['shared'] | undefined;
+};
+
+/** What a task does with a table that keeps its rows together. */
+export function reasonIn(config: TaskConfig, table: CarriedTable): string | undefined {
   const { objects } = config;
   if (filterOf(objects, table) !== undefined) return 'its rows are filtered';
   if (stepsOf(objects, table).length > 0) return 'its rows are changed on their way';
@@ -139,7 +177,7 @@ export function plannedTables(
   own: {
     readonly direction: Direction;
     readonly config: TaskConfig;
-    readonly tables: readonly PreparedTable[];
+    readonly tables: readonly CarriedTable[];
   },
   other: { readonly config: TaskConfig; readonly listed: readonly ListedTable[] } | undefined,
   arbiter: Side,

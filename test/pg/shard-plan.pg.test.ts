@@ -198,6 +198,10 @@ test('a table that comes later goes by its name; the others stay where they are'
   await twin.a.query('create table later (id int primary key)');
   await twin.initialize('forward');
   expect(await placesOf(twin, 'forward')).toEqual({ item: 'key', later: numberOf('later') });
+  await twin.a.query('create table part (id int primary key, item int references item)');
+  await expect(twin.initialize('forward')).rejects.toThrow(/public.item .* but on side a a foreign key/);
+  await twin.a.query('drop table part');
+  await twin.initialize('forward');
 });
 
 const why = { cause: 'test', actor: 'test' };
@@ -328,6 +332,11 @@ test('a unique index that is added later stops the task; without it, it goes on'
   });
   await twin.a.query('insert into item values (1, 1)');
   await twin.settle();
+  const { status } = await on.call<{ status: { notes: string[] } }>(
+    'GET',
+    `/v1/pairs/${twin.pair}/tasks/forward`,
+  );
+  expect(status.notes.join()).toMatch(/not whole .* 4 shards, .* By key: 1 of 1 tables; by table: 0\. /);
   await twin.act('forward', 'pause');
   await twin.reach('forward', 'Paused');
   await twin.b.query('create unique index later on item (v)');

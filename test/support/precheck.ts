@@ -27,6 +27,7 @@ export type PrecheckSetting = {
   readonly items?: readonly string[];
   readonly tls?: Target['tls'];
   readonly prepared?: PrecheckRequest['prepared'];
+  readonly plan?: PrecheckRequest['plan'];
 };
 
 const everything = { objects: { include: [{ schema: 'public', table: '*' }] } };
@@ -70,6 +71,7 @@ export async function precheck(setting: PrecheckSetting): Promise<PrecheckReport
     },
     targetOf: async (side) => targetOfDatabase(side === 'a' ? a : b, side === 'a' ? setting.tls : 'disable'),
     prepared: setting.prepared,
+    plan: setting.plan,
     connectTimeoutMs: 3000,
     ...(limits ? { limits } : {}),
     items,

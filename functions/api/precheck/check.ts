@@ -4,6 +4,7 @@ import type { SchemaModel } from '../../../shared/postgres/schema/model.ts';
 import { readDestination, readSchema } from '../../../shared/postgres/schema/read.ts';
 import { destinationModel } from '../../../shared/task/destination-schema.ts';
 import type { Pair, TableName, Task, TaskConfig } from '../../../shared/task/schema.ts';
+import type { ShardPlan } from '../../../shared/task/shard-plan.ts';
 import type { CheckedDatabase, Role } from './database.ts';
 import type { Finding } from './report.ts';
 
@@ -30,6 +31,8 @@ export type PrecheckContext = {
   readonly opposite?: { readonly task: Task; readonly config: TaskConfig };
   readonly source: CheckedDatabase;
   readonly destination: CheckedDatabase;
+  /** Where the pair's tables go, if a run of a task has decided it. */
+  readonly plan?: ShardPlan | undefined;
   /** The server that the task's slot was made on, if it has been made. */
   readonly prepared?: { readonly systemId: string; readonly timeline: number } | undefined;
   readonly limits: PrecheckLimits;

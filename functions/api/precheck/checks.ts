@@ -5,6 +5,7 @@ import * as privileges from './items/privileges.ts';
 import * as schema from './items/schema.ts';
 import { sequences } from './items/sequences.ts';
 import * as server from './items/server.ts';
+import { shards } from './items/shards.ts';
 import * as tables from './items/tables.ts';
 
 /** Items that need a database to be reachable; they come first in a report. */
@@ -61,6 +62,7 @@ export const checks: readonly Check[] = [
   conflicts.sameOutcome,
   conflicts.mirrored,
   conflicts.foreignKeyConflicts,
+  shards,
 ];
 
 export const itemNames: readonly string[] = [

@@ -35,6 +35,7 @@ export type PrecheckRequest = {
   readonly targetOf: (side: 'a' | 'b') => Promise<Target>;
   readonly connectTimeoutMs: number;
   readonly prepared?: PrecheckContext['prepared'];
+  readonly plan?: PrecheckContext['plan'];
   readonly limits?: Partial<PrecheckLimits>;
   /** Only these items; all if left out. */
   readonly items?: readonly string[] | undefined;
@@ -145,6 +146,7 @@ async function readContext(
     ...{ pair, task, config, source, destination, tables, expected, listed: here },
     ...(opposite ? { opposite } : {}),
     prepared: request.prepared,
+    plan: request.plan,
     limits: { ...defaultLimits, ...request.limits },
     there,
     onDestination: new Map(

@@ -3,6 +3,7 @@ import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
 import { targetOf } from '../../../shared/task/ports.ts';
 import { readPrepared } from '../../../shared/task/prepared.ts';
 import { oppositeTask, type Pair, type Task } from '../../../shared/task/schema.ts';
+import { readShardPlan } from '../../../shared/task/shard-plan.ts';
 import { type ApiDeps, connectTimeoutOf } from '../deps.ts';
 import { itemNames } from './checks.ts';
 import { type Finding, findingsOf, reportOf } from './report.ts';
@@ -51,6 +52,7 @@ export async function runTaskPrecheck(deps: ApiDeps, order: PrecheckOrder): Prom
       connectTimeoutMs: connectTimeoutOf(deps),
       limits: deps.mostTables === undefined ? {} : { mostTables: deps.mostTables },
       prepared: await readPrepared(repository.table, task.id),
+      plan: (await readShardPlan(repository.table, pair.id))?.plan,
       items: again,
     });
     const all = before && again ? merged(findingsOf(before), findings) : findings;
