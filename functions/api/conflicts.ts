@@ -68,7 +68,9 @@ export async function readConflict(
 
 /**
  * Stores a person's answer to a conflict that stopped the task. It is bound to the positions and the key of the
- * conflict, and carried out, like any decision, when the task is tried again.
+ * conflict, and carried out, like any decision, when the task is tried again. The task's version is raised first: of two
+ * people who were shown the same, the second is refused. If the process dies in between, nothing is chosen, and one
+ * chooses again.
  */
 export async function resolveConflict(
   deps: ApiDeps,
@@ -85,6 +87,8 @@ export async function resolveConflict(
           : `Conflict ${found.id} is decided already (${found.result}): only one that stopped the task can be resolved.`,
     });
   const { key, schema, table: name, position, firstPosition } = found;
+  const cause = `conflict ${found.id}: the ${answer.take}'s version is chosen`;
+  await deps.repository.note(task.id, { input: 'resolve', cause, actor: answer.actor });
   await saveChoice(deps.repository.table, task.id, {
     ...{ v: 1, generation: task.generation, conflict: found.id, take: answer.take, by: answer.actor },
     ...{ first: firstPosition ?? position, last: position, at: deps.now().toISOString() },

@@ -170,6 +170,15 @@ test('a conflict is resolved, and a run repaired, as they were shown', async () 
     expect((await other.getConflict(pair, 'forward', conflict!.id)).choice).toBeUndefined();
   });
   await page.getByText("Chosen: the source's version").waitFor();
+  // Somebody else chooses again meanwhile: that is not silently replaced.
+  await page.getByRole('button', { name: "Keep the destination's version…" }).click();
+  await dialog.waitFor();
+  await other.resolveConflict(pair, 'forward', conflict!.id, 'source');
+  await dialog.getByRole('button', { name: 'Keep the destination' }).click();
+  await dialog.getByText(`conflict ${conflict!.id}: the source's version is chosen (by test`).waitFor();
+  expect((await other.getConflict(pair, 'forward', conflict!.id)).choice?.take).toBe('source');
+  await dialog.getByRole('button', { name: 'Keep the destination' }).click();
+  await page.getByText("Chosen: the destination's version").waitFor();
   // What has changed is known by now.
   await page.getByRole('button', { name: 'Retry the task…' }).click();
   await dialog.getByRole('button', { name: 'Retry', exact: true }).click();

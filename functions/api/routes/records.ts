@@ -103,9 +103,9 @@ export function addRecordRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
     const { conflictId: id, ...params } = c.req.valid('param');
     const { pair, task } = await readTask(deps, params);
     const { take } = c.req.valid('json');
-    repositoryFor(c, deps, task);
+    const guarded = { ...deps, repository: repositoryFor(c, deps, task) };
     c.set('note', `take ${take} for conflict ${id}`);
-    await resolveConflict(deps, pair, task, { id, take, actor: c.get('actor') });
+    await resolveConflict(guarded, pair, task, { id, take, actor: c.get('actor') });
     return c.json(await readConflict(deps, pair, task, { id, withRows: true }), 200);
   });
 }
