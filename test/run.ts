@@ -32,9 +32,8 @@ type Result = {
 
 /** One after the other, what stands in one stage side by side: for two cores, and two servers' worth of memory. */
 const stages: readonly (readonly (readonly Part[])[])[] = [
-  [['check', 'lint'], ['unit']],
+  [['check', 'lint', 'localstack'], ['unit']],
   [['pg']],
-  [['localstack']],
 ];
 /** No part takes this long: it hangs. */
 const limitMs = 15 * 60_000;
@@ -49,7 +48,7 @@ async function main(): Promise<void> {
   process.on('SIGTERM', () => {
     for (const child of running) child.kill('SIGINT');
   });
-  console.log('pgtwin tests: check and lint beside unit, then pg, then localstack.');
+  console.log('pgtwin tests: check, lint and localstack beside unit, then pg.');
   for (const part of chosen) console.log(`  ${part.padEnd(10)} ${parts[part]}`);
   const folder = mkdtempSync(path.join(tmpdir(), 'pgtwin-test-run-'));
   const results: Result[] = [];
