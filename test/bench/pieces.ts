@@ -38,6 +38,7 @@ export async function pieces(bench: Bench, transactions: number) {
     unit: 'rows per second',
     transactions,
     capture: middle((r) => r.capture),
+    readBySql: middle((r) => r.readBySql),
     captureMegabytesPerSecond: middle((r) => r.captureMegabytes),
     decode: middle((r) => r.decode),
     encode: middle((r) => r.encode),
@@ -60,7 +61,13 @@ async function piecesOnce({ databases, twin, scale, say, profile }: Bench, trans
   await writeMarker(a);
 
   const endProfile = await profile?.({ processes: () => ({ pieces: process.pid }) });
+  const atA = () => cpuSeconds(databases, twin);
+  const first = atA();
   const captured = await timed(() => capture(a, task));
+  const sender = difference(first, atA())['server a'];
+  const second = atA();
+  const bulk = await timed(() => readBySql(a, task));
+  const bySql = difference(second, atA())['server a'];
   const { bodies, rows, bytes } = captured.result;
   const packed = await timed(async () => {
     for (const body of bodies) compress(inlineRecords(parseMessage(body)));
@@ -77,7 +84,7 @@ async function piecesOnce({ databases, twin, scale, say, profile }: Bench, trans
   const text = (name: string, { seconds, cpu }: Timed<unknown>) =>
     `${name} ${Math.round(rows / seconds)} rows/s (${seconds.toFixed(2)} s, processor ${cpu.toFixed(2)} s)`;
   say(
-    `  ${[text('capture', captured), text('decode', decoded), text('apply', applied)].join(', ')}, server b ${server} s, ${bodies.length} messages` +
+    `  ${[text('capture', captured), text('decode', decoded), text('apply', applied)].join(', ')}, server a ${sender} s, server b ${server} s, ${bodies.length} messages; ${text('by SQL', bulk)}, server a ${bySql} s` +
       (differing.length > 0 ? `, differing: ${differing.join(', ')}` : ', equal'),
   );
   await twin.detach();
@@ -85,6 +92,7 @@ async function piecesOnce({ databases, twin, scale, say, profile }: Bench, trans
   const sent = bodies.reduce((sum, body) => sum + body.length, 0);
   return {
     capture: rows / captured.seconds,
+    readBySql: rows / bulk.seconds,
     captureMegabytes: bytes / 1e6 / captured.seconds,
     encode: rows / packed.seconds,
     decode: rows / decoded.seconds,
@@ -169,6 +177,33 @@ async function capture(source: BenchDatabase, task: string) {
   });
   if (shard.transactions > 0) seal();
   return { bodies, rows, bytes };
+}
+
+/** Changes of one call: each reads WAL from the slot's restart position again. */
+const PER_CALL = 200_000;
+
+/** The other way to read a backlog, by functions in large pieces, through a copy of the slot; packed as messages are. */
+async function readBySql(source: BenchDatabase, task: string): Promise<void> {
+  const { client } = source;
+  const reader = 'bench_reader';
+  await client.query(/* sql */ `select pg_copy_logical_replication_slot($1, $2, true)`, [
+    slotName(task),
+    reader,
+  ]);
+  const names = `"${publicationName(task)}","${controlPublicationName(task)}"`;
+  for (;;) {
+    const { rows } = await client.query<{ n: number; changes: Buffer | null }>(
+      /* sql */ `select count(*)::int as n, string_agg(int4send(length(data)) || data, '') as changes
+                   from pg_logical_slot_get_binary_changes($1, null, ${PER_CALL}, 'proto_version', '2',
+                                                           'publication_names', $2, 'origin', 'none')`,
+      [reader, names],
+    );
+    const { n, changes } = rows[0]!;
+    if (n === 0 || !changes) break;
+    for (let at = 0; at < changes.length; at += limits.sealBytes)
+      compress(changes.subarray(at, at + limits.sealBytes));
+  }
+  await client.query(/* sql */ `select pg_drop_replication_slot($1)`, [reader]);
 }
 
 /** Applies ready messages, as many at once as an invocation gets. */
