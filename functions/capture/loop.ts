@@ -221,7 +221,7 @@ export class Stream {
       const { records, outbox, number } = sender;
       if (records.transactions === 0 || outbox.waiting > 0) continue;
       const filling = performance.now() - sender.postedAt < FILL_MS;
-      if (filling && this.#confirmer.size(number) * this.#senders.length >= UNAPPLIED_ENOUGH) continue;
+      if (filling && this.#confirmer.size(number) >= (this.#senders.length > 1 ? 1 : UNAPPLIED_ENOUGH)) continue;
       if (this.#reader.inTransaction) this.#sealComplete(sender);
       else this.#seal(sender);
     }
