@@ -6,14 +6,14 @@ import {
   widenXid,
   withTransactions,
 } from '../../shared/conflict/seen.ts';
-import { addXids, newestRanges, type XidRanges, xidsFrom } from '../../shared/conflict/xid-ranges.ts';
+import { addXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
 import { type Relation, tag, timestampText } from '../../shared/postgres/pgoutput.ts';
 import type { DecodedChanges } from '../../shared/stream/decode.ts';
 import { asPosition, type Position } from '../../shared/stream/position.ts';
 import { shardOfTuple } from '../../shared/stream/shard.ts';
 import type { Place, Placing } from '../../shared/task/placing.ts';
 import { readControlRow } from './control-rows.ts';
-import { OWN_RANGES } from './progress.ts';
+import { ownText } from './progress.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -25,6 +25,7 @@ export type OtherShard = {
   readonly position: Position;
   readonly seen: Seen;
   readonly own: XidRanges;
+  readonly ownFloor: bigint;
 };
 
 // In the order in which everybody locks them; the session's own, the first, is locked.
@@ -34,12 +35,16 @@ const lockSql = /* sql */ `
 /** Locks and reads the progress rows of the other shards. */
 export async function lockOthers({ client, task, shard }: Session): Promise<OtherShard[]> {
   const { rows } = await client.query({ name: 'lock-others', text: lockSql, values: [task, shard] });
-  return rows.map((row) => ({
-    shard: Number(row.shard),
-    position: asPosition(row.position),
-    seen: row.seen ? parseSeen(row.seen) : nothingSeen,
-    own: row.own ? parseSeen(row.own).xids : [],
-  }));
+  return rows.map((row) => {
+    const own = row.own ? parseSeen(row.own) : nothingSeen;
+    return {
+      shard: Number(row.shard),
+      position: asPosition(row.position),
+      seen: row.seen ? parseSeen(row.seen) : nothingSeen,
+      own: own.xids,
+      ownFloor: own.floor,
+    };
+  });
 }
 
 const advanceSql = /* sql */ `
@@ -73,15 +78,13 @@ export function advanceOthers(
     readonly sourceXid: number;
     /** Its xid here. */
     readonly xid: bigint;
-    readonly ownFloor: bigint;
   },
 ): void {
-  for (const { shard, seen, own } of others) {
+  for (const { shard, seen, own, ownFloor } of others) {
     const noted = withTransactions(seen, [{ xid: widenXid(it.sourceXid, seen.next), time: it.time }]);
-    const xids = newestRanges(xidsFrom(addXids(own, [it.xid]), it.ownFloor), OWN_RANGES);
     const values = [
       ...[task, shard, it.epoch, it.position, it.endLsn, timestampText(it.time)],
-      ...[seenText(noted), seenText({ ...nothingSeen, xids })],
+      ...[seenText(noted), ownText(addXids(own, [it.xid]), ownFloor)],
     ];
     sent.add(client.query({ name: 'advance-others', text: advanceSql, values }));
   }

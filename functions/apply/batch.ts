@@ -202,11 +202,11 @@ async function attempt(
         const writer = new BatchWriter(session, settings, progress);
         const transactions = numbers.map((n) => decoded.transactions[n]!);
         const seenBy = numbers.map((n) => writer.seenFloor(seen[n]!));
-        const ownFloor = writer.ownFloor(header.floor, seenBy.at(-1)!);
+        const newest = seenBy.at(-1)!;
         const { generation, epoch } = header;
-        writer.advance({ decoded, transactions, generation, epoch, ownFloor });
+        writer.advance({ decoded, transactions, generation, epoch, seen: newest });
         await writer.write({ decoded, transactions, seenBy }, mode);
-        await writer.finish(ownFloor);
+        await writer.finish(newest);
         const changes = transactions.reduce((sum, t) => sum + t.to - t.from, 0);
         const conflicts = writer.conflicts.length;
         return { transactions: transactions.length, changes, conflicts, gap: gap !== undefined };
@@ -293,7 +293,6 @@ async function writeParts(message: Message, options: BatchOptions, mode: Mode): 
   const writer = new BatchWriter(session, settings, progress, others);
   const decoder = new RecordDecoder();
   const seen = writer.seenFloor(parseSeen(header.seen));
-  const ownFloor = writer.ownFloor(header.floor, seen);
   const parts = header.parts ?? [undefined];
   const read = async (n: number): Promise<DecodedChanges> => {
     const stored = parts[n];
@@ -312,10 +311,10 @@ async function writeParts(message: Message, options: BatchOptions, mode: Mode): 
       const { transactions } = decoded;
       const { endLsn, changes, generation, epoch } = header;
       const whole = { endLsn, changes };
-      if (n === 0) writer.advance({ decoded, transactions, generation, epoch, ownFloor, whole });
+      if (n === 0) writer.advance({ decoded, transactions, generation, epoch, seen, whole });
       if (transactions.length > 0) await writer.write({ decoded, transactions, seenBy: [seen] }, mode, more);
     }
-    await writer.finish(ownFloor);
+    await writer.finish(seen);
   } catch (error) {
     await writer.abandon();
     throw error;

@@ -12,8 +12,12 @@ export type Progress = {
   readonly resendEpoch: number;
   /** What this side has seen of the source's transactions. */
   readonly seen: Seen;
-  /** The newest xids of apply itself on this database. */
+  /** The newest xids of apply itself on this database, in this shard. */
   readonly own: XidRanges;
+  /** The newest floor of this side that an author of what was applied had seen, in this shard. */
+  readonly ownFloor: bigint;
+  /** The smallest one of the other shards, if there are any: what is still to come there may know no more. */
+  readonly othersFloor: bigint | undefined;
   /** Set if the opposite task has a slot here: transactions below had ended when it was made. */
   readonly slotXmin: bigint | undefined;
   /** The local database's next xid. */
@@ -24,6 +28,8 @@ export type Progress = {
 
 const lockSql = /* sql */ `
   select p.generation, p.epoch, p.position, p.resend_epoch, p.seen, p.own, t.slot_xmin,
+         (select array_agg(coalesce(o.own, '')) from pgtwin.apply_progress o
+           where o.task = $1 and o.shard <> $2) as others,
          (select d.xmin::text from pgtwin.task d where d.task = $1 and d.role = 'destination') as definition,
          pg_snapshot_xmax(pg_current_snapshot())::text as next, pg_current_xact_id()::text as xid
     from pgtwin.apply_progress p
@@ -41,18 +47,28 @@ export async function lockProgress(session: Session, opposite: string): Promise<
   if (!row) return undefined;
   session.definedAs(row.definition);
   const seen = row.seen ? parseSeen(row.seen) : nothingSeen;
+  const own = ownOf(row.own);
   return {
     generation: Number(row.generation),
     epoch: Number(row.epoch),
     position: asPosition(row.position),
     resendEpoch: Number(row.resend_epoch),
     seen,
-    own: row.own ? parseSeen(row.own).xids : [],
+    own: own.xids,
+    ownFloor: own.floor,
+    othersFloor: (row.others as string[] | null)?.map((text) => ownOf(text).floor).reduce(least),
     slotXmin: row.slot_xmin === null ? undefined : BigInt(row.slot_xmin),
     next: BigInt(row.next),
     xid: BigInt(row.xid),
   };
 }
+
+const ownOf = (text: string | null): Seen => (text ? parseSeen(text) : nothingSeen);
+const least = (one: bigint, other: bigint): bigint => (one < other ? one : other);
+
+/** Column `own`: apply's newest xids, and the floor of this side that the newest author had seen. */
+export const ownText = (own: XidRanges, floor: bigint): string =>
+  seenText({ ...nothingSeen, floor, xids: newestRanges(xidsFrom(own, floor), OWN_RANGES) });
 
 // The row of apply_xid is written last, whatever its place here, and is not published.
 const advanceSql = /* sql */ `
@@ -63,7 +79,7 @@ const advanceSql = /* sql */ `
    where task = $1 and shard = $2`;
 
 /** The newest of apply's own xids that the progress row keeps; all are in pgtwin.apply_xid. */
-export const OWN_RANGES = 64;
+const OWN_RANGES = 64;
 
 export type Advance = {
   readonly generation: number;
@@ -84,10 +100,9 @@ export type Advance = {
 /** Sends what moves the watermark: the first row change of the transaction. */
 export function advanceProgress({ client, sent, task, shard }: Session, a: Advance): void {
   const all = a.xid === undefined ? a.own : addXids(a.own, [a.xid]);
-  const own = newestRanges(xidsFrom(all, a.ownFloor), OWN_RANGES);
   const values = [
     ...[task, shard, a.generation, a.epoch, a.position, a.endLsn, timestampText(a.sourceTime)],
-    ...[seenText(a.seen), seenText({ ...nothingSeen, xids: own }), a.transactions, a.changes],
+    ...[seenText(a.seen), ownText(all, a.ownFloor), a.transactions, a.changes],
     a.xid?.toString() ?? null,
   ];
   sent.add(client.query({ name: 'advance-progress', text: advanceSql, values }));

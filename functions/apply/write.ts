@@ -78,15 +78,16 @@ export class BatchWriter {
   }
   #floored: { readonly seen: Seen; readonly raised: Seen } | undefined;
 
-  /**
-   * Below it what this side wrote is known everywhere: `floor` is that of all shards, if there are several, `seen` what
-   * the newest author had seen.
-   */
-  ownFloor(floor: string | undefined, seen: Seen): bigint {
-    if (floor === undefined) return seen.floor;
-    const { slotXmin = 0n } = this.#progress;
-    const ofAll = BigInt(floor);
-    return ofAll > slotXmin ? ofAll : slotXmin;
+  /** Below it the author of what comes next in this shard knows all that this side wrote. */
+  #shardFloor(seen: Seen): bigint {
+    const { ownFloor } = this.#progress;
+    return ownFloor > seen.floor ? ownFloor : seen.floor;
+  }
+
+  /** The same in all shards: what lies below may be forgotten. */
+  #floorOfAll(seen: Seen): bigint {
+    const [floor, { othersFloor }] = [this.#shardFloor(seen), this.#progress];
+    return othersFloor !== undefined && othersFloor < floor ? othersFloor : floor;
   }
 
   get conflicts(): readonly LoggedConflict[] {
@@ -103,7 +104,8 @@ export class BatchWriter {
     transactions: readonly DecodedTransaction[];
     generation: number;
     epoch: number;
-    ownFloor: bigint;
+    /** What the newest author had seen. */
+    seen: Seen;
     /** Of a transaction in parts, whose commit is not read yet: from the message's header. */
     whole?: { endLsn: string; changes: number };
   }): void {
@@ -121,13 +123,13 @@ export class BatchWriter {
       seen: this.#seen,
       xid: this.#userChanges > 0 ? this.#progress.xid : undefined,
       own: this.#progress.own,
-      ownFloor: batch.ownFloor,
+      ownFloor: this.#shardFloor(batch.seen),
       transactions: transactions.length,
       changes: this.#userChanges,
     });
     advanceOthers(this.#session, this.#others, {
       ...{ epoch: batch.epoch, position: last.position, time: last.time, sourceXid: last.xid },
-      ...{ endLsn, xid: this.#progress.xid, ownFloor: batch.ownFloor },
+      ...{ endLsn, xid: this.#progress.xid },
     });
   }
 
@@ -226,9 +228,10 @@ export class BatchWriter {
     if (origin) sent.add(client.query(resetSql));
   }
 
-  /** Control rows, conflict log, cleaning; then the caller commits. */
-  async finish(ownFloor: bigint): Promise<void> {
+  /** Control rows, conflict log, cleaning, by what the newest author had seen; then the caller commits. */
+  async finish(seen: Seen): Promise<void> {
     await this.#endCopy();
+    const ownFloor = this.#floorOfAll(seen);
     const executor = this.#executor;
     if (!executor) return;
     await this.#settleReferences(executor);

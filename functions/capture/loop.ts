@@ -221,7 +221,8 @@ export class Stream {
       const { records, outbox, number } = sender;
       if (records.transactions === 0 || outbox.waiting > 0) continue;
       const filling = performance.now() - sender.postedAt < FILL_MS;
-      if (filling && this.#confirmer.size(number) >= (this.#senders.length > 1 ? 1 : UNAPPLIED_ENOUGH)) continue;
+      if (filling && this.#confirmer.size(number) >= (this.#senders.length > 1 ? 1 : UNAPPLIED_ENOUGH))
+        continue;
       if (this.#reader.inTransaction) this.#sealComplete(sender);
       else this.#seal(sender);
     }
@@ -242,22 +243,10 @@ export class Stream {
   #post(sender: ShardSender, records: Buffer, sealed: Sealed): void {
     this.#wholeLast = false;
     this.#sentAgain.abort();
-    const header = sender.next(sealed, this.#floor);
+    const header = sender.next(sealed);
     sender.outbox.addMessage(header, records);
     this.#outstanding(sender, sealed);
     this.#holdBack();
-  }
-
-  /** Below it everything of the other side was seen in all shards: what apply no longer needs to know. */
-  get #floor(): Pick<NewHeader, 'floor'> {
-    const { seen } = this.#o;
-    if (seen.length === 1) return {};
-    return {
-      floor: seen
-        .map(({ value }) => value.floor)
-        .reduce((a, b) => (a < b ? a : b))
-        .toString(),
-    };
   }
 
   /**
@@ -269,7 +258,7 @@ export class Stream {
     const several = this.#senders.length > 1;
     if (several && !this.#wholeLast)
       this.#first.outbox.addGate(this.#barriers.gate(this.#senders.map(({ previous }) => previous)));
-    const header = this.#first.next(sealed, several ? { ...this.#floor, allShards: true } : {});
+    const header = this.#first.next(sealed, several ? { allShards: true } : {});
     add(header);
     for (const sender of this.#senders) {
       sender.previous = sealed.span.last;

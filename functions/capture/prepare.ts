@@ -28,7 +28,7 @@ const progressSql = /* sql */ `
   select $1, shard, $2, 0, $3, '0/0' from generate_series(0, $4::int - 1) shard
   on conflict (task, shard) do update
      set generation = excluded.generation, epoch = 0, position = excluded.position, end_lsn = '0/0',
-         source_time = null, seen = null, resend_epoch = 0, transactions = 0, changes = 0, conflicts = 0
+         source_time = null, seen = null, own = null, resend_epoch = 0, transactions = 0, changes = 0, conflicts = 0
    where p.generation < excluded.generation`;
 
 /**

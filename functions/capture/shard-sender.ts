@@ -40,7 +40,7 @@ export class ShardSender {
   }
 
   /** The header of the next message; from here on it counts as sealed. */
-  next({ span, seen }: Sealed, more: Pick<NewHeader, 'floor' | 'allShards'>): NewHeader {
+  next({ span, seen }: Sealed, more: Pick<NewHeader, 'allShards'> = {}): NewHeader {
     const header = {
       v: FORMAT_VERSION,
       ...this.#facts,

@@ -43,8 +43,6 @@ const header = z.strictObject({
   bytes: counter,
   /** What the sender had seen of the other side before the first transaction (conflict/seen.ts). */
   seen: z.string(),
-  /** Of a pair with several shards: below it every xid of the other side was seen in all of them. */
-  floor: z.string().optional(),
   /** One transaction that concerns several shards: all are locked, and stand at its position afterwards. */
   allShards: z.literal(true).optional(),
   /** Stored parts of the records, in order; absent if the records are in the message. */

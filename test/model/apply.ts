@@ -49,8 +49,12 @@ export const applyMessages = (
   tick(database, scenario, random);
   const xid = beginXid(database);
   const { state } = database;
-  const ownFloor = messages.at(-1)!.floor ?? parseSeen(admitted.at(-1)!.seen).floor;
-  state.own = addXids(xidsFrom(state.own, ownFloor), [xid]);
+  const { floor } = parseSeen(admitted.at(-1)!.seen);
+  if (floor > state.floors[shard]!) state.floors[shard] = floor;
+  const known = state.floors.reduce((a, b) => (a < b ? a : b));
+  state.own = addXids(xidsFrom(state.own, known), [xid]);
+  // What all authors to come know of is not looked up any more.
+  for (const [key, published] of state.open) if (published < known) state.open.delete(key); // rule: floor-of-all
   const noted = messages[0]!.whole ? [...state.progress.keys()] : [shard]; // rule: noted-in-all
   for (const each of noted) {
     state.watermarks[each] = Math.max(state.watermarks[each]!, admitted.at(-1)!.position);

@@ -19,8 +19,6 @@ export type Message = {
   readonly shard: number;
   readonly previous: number;
   readonly transactions: readonly Sent[];
-  /** With several shards: below it all of them had seen everything. */
-  readonly floor: bigint | undefined;
   /** One transaction that concerns several shards. */
   readonly whole: boolean;
 };
@@ -182,10 +180,8 @@ export class Capture {
   }
 
   private emptyMessages(): Message[] {
-    const floor = this.seen.map((seen) => seen.floor).reduce((a, b) => (a < b ? a : b));
     return this.previous.map((previous, shard) => ({
       ...{ epoch: this.epoch, shard, previous, transactions: [], whole: false },
-      floor: this.shards > 1 ? floor : undefined,
     }));
   }
 

@@ -63,6 +63,8 @@ export type State = {
   /** The progress rows, by shard: the last position applied, and what this side has seen of the other. */
   readonly watermarks: number[];
   readonly progress: string[];
+  /** By shard: the newest floor of this side that an author had seen. */
+  readonly floors: bigint[];
   own: XidRanges;
 };
 
@@ -79,6 +81,7 @@ export const openDatabase = (side: Side, nextXid: bigint, clock: bigint, shards:
     tombstones: new Map(),
     watermarks: Array<number>(shards).fill(-1),
     progress: Array<string>(shards).fill(seenText(nothingSeen)),
+    floors: Array<bigint>(shards).fill(0n),
     own: noXids,
   },
 });
@@ -89,6 +92,7 @@ export const snapshotOf = (state: State): State => ({
   rows: new Map(state.rows),
   watermarks: [...state.watermarks],
   progress: [...state.progress],
+  floors: [...state.floors],
   open: new Map(state.open),
   pulls: new Map(state.pulls),
   tombstones: new Map(state.tombstones),

@@ -125,6 +125,13 @@ export const mutations: readonly Mutation[] = [
     edit: ['reduce(commonSeen)', 'at(0)!'],
   },
   {
+    rule: 'floor-of-all',
+    seed: 8829,
+    policy: 'shards',
+    file: 'test/model/apply.ts',
+    edit: ['published < known', 'published < floor'],
+  },
+  {
     rule: 'noted-in-all',
     seed: 9,
     policy: 'shards',

@@ -138,12 +138,12 @@ async function lockProgress(client: Queryable, options: RepairOptions, here: Sid
       detail: `Task ${task} has no progress row of this run on side ${here}.`,
     });
   for (const { shard, own, xid } of progress) {
-    const known = own ? parseSeen(own).xids : [];
-    const xids = newestRanges(addXids(known, [BigInt(xid)]), OWN_RANGES);
+    const known = own ? parseSeen(own) : nothingSeen;
+    const xids = newestRanges(addXids(known.xids, [BigInt(xid)]), OWN_RANGES);
     await client.query(
       /* sql */ `update pgtwin.apply_progress set own = $3, applied_at = clock_timestamp()
                   where task = $1 and shard = $2`,
-      [task, shard, seenText({ ...nothingSeen, xids })],
+      [task, shard, seenText({ ...known, xids })],
     );
   }
   await client.query(
