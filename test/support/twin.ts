@@ -236,7 +236,7 @@ async function passMarkers(twin: Twin, directions: readonly ('forward' | 'revers
         saw(rows[0]?.at ?? 'no progress row');
         return rows[0]?.passed;
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs: 110_000 },
     );
   }
   return JSON.stringify(await control()) !== before;
