@@ -2,18 +2,12 @@ import { seenText } from '../../shared/conflict/seen.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { beat } from '../../shared/postgres/heartbeat.ts';
 import { controlPublicationName, publicationName, slotName } from '../../shared/postgres/names.ts';
-import { limits } from '../../shared/stream/limits.ts';
-import type { MessageHeader, Part } from '../../shared/stream/message.ts';
 import type { Position } from '../../shared/stream/position.ts';
-import { Barriers } from './barriers.ts';
-import type { Confirmable } from './confirm.ts';
 import { Confirmer } from './confirmer.ts';
+import { Dispatch } from './dispatch.ts';
 import { beatIsDue } from './heartbeat.ts';
-import { type NewHeader, Outbox } from './outbox.ts';
 import { type ProgressReading, readProgress } from './progress-row.ts';
 import { seenInAll } from './seen-state.ts';
-import type { Sealed } from './shard-records.ts';
-import { ShardSender } from './shard-sender.ts';
 import { openSource, type Source } from './source.ts';
 import type { StreamEnd, StreamOptions } from './stream-options.ts';
 import { StreamReader, took } from './stream-reader.ts';
@@ -21,13 +15,7 @@ import { StreamReader, took } from './stream-reader.ts';
 /** The watermark is read so often while it moves, and half as often while it does not. */
 const POLL_BUSY_MS = { least: 10, most: 20 } as const;
 const POLL_IDLE_MS = 500;
-/** With this many messages (of all shards) not yet applied there is no hurry: what comes fills the next message, */
-const UNAPPLIED_ENOUGH = 8;
-/** but not for longer than this: they may be lost, and only a message behind them brings that to light. */
-const FILL_MS = 500;
 const STATUS_MS = 10_000;
-/** So long a transaction of several shards waits for the others before they are asked whether they miss something. */
-const PROBE_MS = 2_000;
 
 /**
  * The stream of one task under one epoch. Priorities, in this order: stop, lost lease, the result of a send, WAL,
@@ -39,14 +27,7 @@ export class Stream {
   readonly #reader: StreamReader;
   readonly #confirmer: Confirmer;
   readonly #ended = new AbortController();
-  readonly #senders: readonly ShardSender[];
-  readonly #barriers = new Barriers();
-  /** Stored parts of the open transaction that concerns several shards. */
-  #parts: Part[] = [];
-  /** Nothing but such transactions was sealed since the last one of them. */
-  #wholeLast = false;
-  #probedAt = 0;
-  #probes = 0;
+  readonly #dispatch: Dispatch;
   #source: Source | undefined;
   #end: StreamEnd = { why: 'stopped' };
   #failure: unknown;
@@ -55,38 +36,26 @@ export class Stream {
   /** What comes is not read any more: it stays in the slot. */
   #deaf = false;
   #received = 0n;
-  #bytesSent = 0;
-  #messagesSent = 0;
 
   constructor(options: StreamOptions) {
     this.#o = options;
-    const { task, generation, epoch, config, seen, start, clock, placing } = options;
+    const { seen, start, placing, hybrid } = options;
     this.#applied = start.reduce((a, b) => (a < b ? a : b));
     this.#confirmer = new Confirmer(options);
     this.#reader = new StreamReader({
       shards: seen.map((each, n) => ({ seen: each, skipUpTo: start[n]! })),
       seenInAll: { toText: () => seenText(seenInAll(seen)) },
-      clock: options.hybrid,
+      clock: hybrid,
       placing,
     });
-    this.#senders = this.#reader.shards.map((records, n) => {
-      const outbox = new Outbox({
-        queue: options.queue,
-        blobs: options.blobs,
-        queueUrl: options.queueUrl,
-        clock,
-        log: options.log,
-        pace: options.pace,
-        signal: this.#ended.signal,
-        sent: (header, bytes) => this.#sent(n, header, bytes),
-        failed: (error) => this.#fail(error),
-      });
-      return new ShardSender(n, {
-        facts: { task, generation, epoch, config },
-        records,
-        outbox,
-        start: start[n]!,
-      });
+    this.#dispatch = new Dispatch({
+      ...options,
+      reader: this.#reader,
+      confirmer: this.#confirmer,
+      signal: this.#ended.signal,
+      failed: (error) => this.#fail(error),
+      sending: () => this.#sentAgain.abort(),
+      sent: () => this.#goOn(),
     });
   }
 
@@ -107,7 +76,7 @@ export class Stream {
         {
           message: (b, start, end) => this.#message(b, start, end),
           keepalive: (walEnd, reply) => this.#keepalive(walEnd, reply),
-          drained: () => this.#sealWhenIdle(),
+          drained: () => this.#dispatch.sealWhenIdle(),
         },
       );
       log.info('stream started', { epoch: this.#o.epoch, after: this.#applied });
@@ -121,7 +90,6 @@ export class Stream {
     } finally {
       signal.removeEventListener('abort', stop);
       this.#ended.abort();
-      this.#barriers.end();
       await this.#source?.close();
       await this.#confirmer.settled();
     }
@@ -156,177 +124,26 @@ export class Stream {
 
   #message(b: Buffer, start: number, end: number): void {
     if (this.#ended.signal.aborted || this.#deaf) return;
-    switch (this.#reader.take(b, start, end)) {
-      case took.kept:
-        for (const sender of this.#senders)
-          if (sender.outbox.hasParts || this.#isFull(sender)) this.#seal(sender);
-        break;
-      case took.partFull:
-        this.#cutPart();
-        break;
-      case took.streamFull:
-        this.#reader.cutStreamed((records, rows) => this.#first.outbox.storePart(this.#at, records, rows));
-        this.#holdBack();
-        break;
-      case took.streamed:
-        this.#sealAll();
-        this.#reader.sealStreamed((transaction) =>
-          this.#sendOne(transaction, (header) => this.#first.outbox.addStreamed(header, transaction)),
-        );
-        break;
-      case took.whole:
-        this.#sealAll();
-        this.#reader.whole.seal((records, sealed) => {
-          const [stored, rows] = [this.#parts, this.#reader.whole.uncut];
-          this.#parts = [];
-          this.#sendOne(sealed, (header) => this.#first.outbox.addStored(header, stored, records, rows));
-        });
-        break;
-      default:
+    const became = this.#reader.take(b, start, end);
+    this.#dispatch.took(became);
+    if (became !== took.nothing && !this.#paused && this.#dispatch.isLoaded) {
+      this.#paused = true;
+      this.#source?.pause();
     }
     if (this.#draining && !this.#reader.inTransaction) this.#stopReading();
   }
 
-  /** The first shard: the only one, or the one in whose group transactions of several shards are. */
-  get #first(): ShardSender {
-    return this.#senders[0]!;
-  }
-
-  /** Of stored parts. */
-  get #at(): Pick<MessageHeader, 'task' | 'generation' | 'epoch' | 'shard'> {
-    return { ...this.#o, shard: 0 };
-  }
-
-  #cutPart(): void {
-    const { filling, whole } = this.#reader;
-    if (filling.transactions > 0) this.#sealComplete(this.#first);
-    if (filling.records.length >= limits.partBytes)
-      filling.cutPart((records, rows) => {
-        if (filling === whole) this.#parts.push(this.#first.outbox.storePart(this.#at, records, rows));
-        else this.#first.outbox.addPart(this.#at, records, rows);
-      });
-    this.#holdBack();
-  }
-
-  #isFull({ records }: ShardSender): boolean {
-    if (records.records.length >= limits.sealBytes) return true;
-    return (
-      records.transactions > 0 && this.#o.pace?.isEnough(records.changes, records.records.length) === true
-    );
-  }
-
-  /** The socket is read empty: while the reader or a send is behind fill the message, else it leaves now. */
-  #sealWhenIdle(): void {
-    for (const sender of this.#senders) {
-      const { records, outbox, number } = sender;
-      if (records.transactions === 0 || outbox.waiting > 0) continue;
-      const filling = performance.now() - sender.postedAt < FILL_MS;
-      if (filling && this.#confirmer.size(number) >= (this.#senders.length > 1 ? 1 : UNAPPLIED_ENOUGH))
-        continue;
-      if (this.#reader.inTransaction) this.#sealComplete(sender);
-      else this.#seal(sender);
-    }
-  }
-
-  #sealAll(): void {
-    for (const sender of this.#senders) if (sender.records.transactions > 0) this.#seal(sender);
-  }
-
-  #seal(sender: ShardSender): void {
-    sender.records.seal((records, sealed) => this.#post(sender, records, sealed));
-  }
-
-  #sealComplete(sender: ShardSender): void {
-    sender.records.sealComplete((records, sealed) => this.#post(sender, records, sealed));
-  }
-
-  #post(sender: ShardSender, records: Buffer, sealed: Sealed): void {
-    this.#wholeLast = false;
-    this.#sentAgain.abort();
-    const header = sender.next(sealed);
-    sender.outbox.addMessage(header, records);
-    this.#outstanding(sender, sealed);
-    this.#holdBack();
-  }
-
-  /**
-   * A transaction in a message of its own. With several shards it waits until all have applied what came before it,
-   * and what comes after it waits until it is applied in all: what is sent in one shard has no order with another.
-   */
-  #sendOne(sealed: Sealed, add: (header: NewHeader) => void): void {
-    this.#sentAgain.abort();
-    const several = this.#senders.length > 1;
-    if (several && !this.#wholeLast)
-      this.#first.outbox.addGate(this.#barriers.gate(this.#senders.map(({ previous }) => previous)));
-    const header = this.#first.next(sealed, several ? { allShards: true } : {});
-    add(header);
-    for (const sender of this.#senders) {
-      sender.previous = sealed.span.last;
-      this.#outstanding(sender, sealed);
-    }
-    if (several) {
-      const everywhere = this.#senders.map(() => sealed.span.last);
-      for (const { outbox, number } of this.#senders)
-        if (number > 0) outbox.addGate(this.#barriers.gate(everywhere));
-      this.#wholeLast = true;
-    }
-    this.#holdBack();
-  }
-
-  #outstanding({ number }: ShardSender, { span }: Sealed): void {
-    const { seen, hybrid } = this.#o;
-    this.#confirmer.outstanding(number, {
-      last: span.last,
-      endLsn: span.endLsn,
-      seen: seen[number]!.toText(),
-      newest: hybrid.newest,
-    });
-  }
-
-  #holdBack(): void {
-    if (this.#paused || !this.#isLoaded) return;
-    this.#paused = true;
-    this.#source?.pause();
-  }
-
-  get #isLoaded(): boolean {
-    return this.#senders.some(({ outbox }) => outbox.waiting >= limits.outboxMessages);
-  }
-
-  #sent(shard: number, header: MessageHeader | undefined, bytes: number): void {
-    this.#bytesSent += bytes;
-    if (header) {
-      this.#messagesSent += 1;
-      for (const sender of header.allShards ? this.#senders : [this.#senders[shard]!]) {
-        sender.taken = header.last;
-        this.#confirmer.queued(sender.number, header.last);
-      }
-    }
-    if (this.#paused && !this.#deaf && !this.#isLoaded) {
-      this.#paused = false;
-      this.#source?.resume();
-    }
-    this.#sealWhenIdle();
+  /** Back pressure ends when enough has been sent. */
+  #goOn(): void {
+    if (!this.#paused || this.#deaf || this.#dispatch.isLoaded) return;
+    this.#paused = false;
+    this.#source?.resume();
   }
 
   #keepalive(walEnd: bigint, replyRequested: boolean): void {
     // What a deaf stream did not read must not count as received.
     if (walEnd > this.#received && !this.#deaf) this.#received = walEnd;
     if (replyRequested) this.#source?.sendStatus(this.#received, this.#confirmer.confirmed);
-  }
-
-  /** Everything that was read has been applied (or was not for sending): WAL up to here may go as well. */
-  get #nothingOutstanding(): boolean {
-    return this.#senders.every((sender) => this.#isIdle(sender));
-  }
-
-  #isIdle({ number, outbox, records }: ShardSender): boolean {
-    return (
-      this.#confirmer.isIdle(number) &&
-      outbox.waiting === 0 &&
-      records.transactions === 0 &&
-      !this.#reader.inTransaction
-    );
   }
 
   /** The watermark, as last read: of the shard that is behind. */
@@ -353,19 +170,18 @@ export class Stream {
         await this.#telling;
         return this.#finish({ why: 're-send', epoch: reading.resendEpoch, from: reading.position });
       }
-      this.#barriers.reached(reading.positions);
-      if (await this.#confirmer.take(reading, (shard) => this.#idle(shard)))
+      this.#dispatch.reached(reading.positions);
+      if (await this.#confirmer.take(reading, (shard) => this.#dispatch.idleAt(shard, this.#read)))
         this.#source?.sendStatus(this.#received, this.#confirmer.confirmed);
       if (this.#ended.signal.aborted) return;
       this.#applied = reading.position;
-      this.#sealWhenIdle();
-      this.#probe();
+      this.#dispatch.sealWhenIdle();
       this.#tell(reading);
-      if (this.#draining && this.#nothingOutstanding) {
+      if (this.#draining && this.#dispatch.nothingOutstanding) {
         await this.#telling;
         return this.#finish({ why: 'drained' });
       }
-      const idle = this.#nothingOutstanding && !this.#o.isAwaited();
+      const idle = this.#dispatch.nothingOutstanding && !this.#o.isAwaited();
       const { least, most } = POLL_BUSY_MS;
       busyMs = reading.position === former ? Math.min(most, busyMs * 1.5) : least;
       former = reading.position;
@@ -384,10 +200,10 @@ export class Stream {
   #tell(reading: ProgressReading): void {
     this.#telling ??= this.#o
       .onProgress(reading, {
-        bytesSent: this.#bytesSent,
-        messagesSent: this.#messagesSent,
-        outstanding: !this.#nothingOutstanding,
-        read: later(this.#received, this.#reader.endLsn),
+        bytesSent: this.#dispatch.bytesSent,
+        messagesSent: this.#dispatch.messagesSent,
+        outstanding: !this.#dispatch.nothingOutstanding,
+        read: this.#read,
       })
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
@@ -395,27 +211,9 @@ export class Stream {
       });
   }
 
-  /** What may be confirmed in a shard because nothing is outstanding there. */
-  #idle(shard: number): Confirmable | undefined {
-    const sender = this.#senders[shard]!;
-    if (!this.#isIdle(sender)) return undefined;
-    const { seen, hybrid } = this.#o;
-    const lsn = later(this.#received, this.#reader.endLsn);
-    return { lsn, position: sender.previous, seen: seen[shard]!.toText(), newest: hybrid.newest };
-  }
-
-  /**
-   * While a transaction waits for the other shards nothing follows what they have been sent, so nothing would show that
-   * the last of it was lost: a message without changes does.
-   */
-  #probe(): void {
-    const now = performance.now();
-    if (!this.#barriers.isWaiting) this.#probedAt = now;
-    if (now - this.#probedAt < PROBE_MS) return;
-    this.#probedAt = now;
-    this.#probes += 1;
-    for (const sender of this.#senders)
-      if (this.#confirmer.size(sender.number) > 0) void sender.probe(this.#probes);
+  /** WAL up to here has been read. */
+  get #read(): bigint {
+    return later(this.#received, this.#reader.endLsn);
   }
 
   /**

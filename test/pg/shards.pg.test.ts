@@ -1,3 +1,4 @@
+import type { SQSEvent } from 'aws-lambda';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openPlatform, openTwin, type TestPlatform } from '../support/twin.ts';
 import { expectEqual, startWrites, writesSchema } from '../support/writes.ts';
@@ -67,4 +68,37 @@ test('what concerns several shards is applied between what came before and what 
   );
   await twin.settle();
   expect(await twin.differences()).toEqual([]);
+});
+
+test('what is lost while a transaction of all shards waits for it is sent again', async () => {
+  await using twin = await openTwin(on, {
+    schema: `create table item (id int primary key, n int not null default 0);
+             create table log (id int primary key);`,
+    shards: 4,
+  });
+  await twin.settle();
+  const { apply } = on.platform;
+  const { invoke } = apply;
+  const lost: string[] = [];
+  apply.invoke = ((event: SQSEvent) => {
+    const [first] = event.Records;
+    const group = first?.attributes.MessageGroupId ?? '';
+    const isOurs = group.startsWith(`${twin.pair}_f.`) && !group.endsWith('.0');
+    const { changes } = JSON.parse(first!.body.slice(0, first!.body.indexOf('\n'))) as { changes: number };
+    if (lost.length > 0 || !isOurs || changes < 2) return invoke(event);
+    // Taken off the queue, and never applied.
+    lost.push(group);
+    return Promise.resolve({ batchItemFailures: [] });
+  }) as typeof invoke;
+  try {
+    await twin.a.query('insert into item select g from generate_series(1, 200) g');
+    await twin.a.query('truncate log');
+    await twin.a.query('update item set n = 1');
+    await twin.settle();
+  } finally {
+    apply.invoke = invoke;
+  }
+  expect(lost).toHaveLength(1);
+  expect(await twin.differences()).toEqual([]);
+  expect(await twin.conflicts()).toEqual([]);
 });
