@@ -16,11 +16,11 @@ test.each(['superuser', 'plain'] as const)(
   async (account) => {
     await using twin = await openTwin(on, { schema: writesSchema, account, shards: 4 });
     await using writes = startWrites(twin);
-    await writes.more(300);
+    await writes.more(150);
     await writes.stop();
     await expectEqual(twin, writes);
     const [used] = await twin.b.superuserRows(
-      `select count(*)::int as shards from pgtwin.apply_progress where task = '${twin.pair}_f' and changes > 50`,
+      `select count(*)::int as shards from pgtwin.apply_progress where task = '${twin.pair}_f' and changes > 20`,
     );
     expect(used).toEqual({ shards: 4 });
   },
@@ -33,7 +33,7 @@ test('what concerns several shards is applied between what came before and what 
              insert into item select g, 0, 't' from generate_series(1, 200) g;`,
     shards: 4,
   });
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 2; round++) {
     const statements = [
       'update item set n = n + 1',
       `begin;
@@ -59,7 +59,7 @@ test('what concerns several shards is applied between what came before and what 
   }
   expect(await twin.conflicts()).toEqual([]);
   expect(await twin.b.rows('select sum(n)::int as n, count(*)::int as rows from item')).toEqual([
-    { n: 5 * (200 + 20 + 200), rows: 200 },
+    { n: 2 * (200 + 20 + 200), rows: 200 },
   ]);
   // One that is large goes in parts, as a whole.
   await twin.a.query(`update item set t = repeat('x', 20000) || id`);
