@@ -43,6 +43,8 @@ export function openCheckedDatabase(input: {
     max: CONNECTIONS,
   });
   pool.on('error', () => {});
+  // The pool listens to idle connections only: one that breaks in use would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const session = async <T>(work: (client: Queryable) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch((error: unknown) => {
       throw translate(error, { host: target.host, port: target.port });
