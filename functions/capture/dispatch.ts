@@ -40,7 +40,7 @@ export class Dispatch {
   readonly #o: DispatchOptions;
   readonly #senders: readonly ShardSender[];
   readonly #barriers = new Barriers();
-  /** Stored parts of the open transaction that concerns several shards. */
+  /** Stored parts of the open transaction, which is of the only shard or concerns several. */
   #parts: Part[] = [];
   /** Nothing but such transactions was sealed since the last one of them. */
   #wholeLast = false;
@@ -65,8 +65,8 @@ export class Dispatch {
     const { reader } = this.#o;
     switch (became) {
       case took.kept:
-        for (const sender of this.#senders)
-          if (sender.outbox.hasParts || this.#isFull(sender)) this.#seal(sender);
+        if (this.#parts.length > 0) this.#sendFilled();
+        for (const sender of this.#senders) if (this.#isFull(sender)) this.#seal(sender);
         break;
       case took.partFull:
         this.#cutPart();
@@ -82,7 +82,7 @@ export class Dispatch {
         break;
       case took.whole:
         this.#sealAll();
-        reader.whole.seal((records, sealed) => this.#sendWhole(records, sealed));
+        this.#sendFilled();
         break;
       default:
     }
@@ -145,13 +145,12 @@ export class Dispatch {
   }
 
   #cutPart(): void {
-    const { filling, whole } = this.#o.reader;
+    const { filling } = this.#o.reader;
     if (filling.transactions > 0) this.#sealComplete(this.#first);
     if (filling.records.length < limits.partBytes) return;
-    filling.cutPart((records, rows) => {
-      if (filling === whole) this.#parts.push(this.#first.outbox.storePart(this.#at, records, rows));
-      else this.#first.outbox.addPart(this.#at, records, rows);
-    });
+    filling.cutPart((records, rows) =>
+      this.#parts.push(this.#first.outbox.storePart(this.#at, records, rows)),
+    );
   }
 
   #isFull({ records }: ShardSender): boolean {
@@ -179,14 +178,18 @@ export class Dispatch {
     this.#outstanding(sender, sealed);
   }
 
-  #sendWhole(records: Buffer, sealed: Sealed): void {
+  /** Sends the transaction that has just committed, by itself: it is in parts, or concerns several shards. */
+  #sendFilled(): void {
     const { outbox } = this.#first;
+    const { filling } = this.#o.reader;
     const stored = this.#parts;
     this.#parts = [];
-    this.#sendOne(sealed, (header) => {
-      if (stored.length === 0) outbox.addMessage(header, records);
-      else outbox.addStored(header, stored, records, this.#o.reader.whole.uncut);
-    });
+    filling.seal((records, sealed) =>
+      this.#sendOne(sealed, (header) => {
+        if (stored.length === 0) outbox.addMessage(header, records);
+        else outbox.addStored(header, stored, records, filling.uncut);
+      }),
+    );
   }
 
   /** A transaction in a message of its own. */

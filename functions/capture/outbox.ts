@@ -46,10 +46,7 @@ export class Outbox {
   readonly #options: OutboxOptions;
   readonly #jobs: Job[] = [];
   #busy = false;
-  #parts: Part[] = [];
   #partNumber = 0;
-  /** Rows of the open transaction that have been counted with its parts. */
-  #partRows = 0;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -60,41 +57,18 @@ export class Outbox {
     return this.#jobs.length;
   }
 
-  /** Stores a part of an open transaction; the message that ends it names all of them. */
-  addPart(header: Stream, records: Buffer, rows: number): void {
-    this.#partRows += rows;
-    this.#parts.push(this.storePart(header, records, rows));
-  }
-
-  /** Stores a part of a transaction in progress, of which there may be several: its caller keeps the list. */
+  /** Stores a part of a transaction that is not complete yet: its caller keeps the list. */
   storePart(header: Stream, records: Buffer, rows: number): Part {
-    const packed = compress(records);
-    const key = this.#key(header);
-    this.#push({ kind: 'part', key, packed, rows, bytes: records.length });
-    return { key, bytes: packed.length };
-  }
-
-  get hasParts(): boolean {
-    return this.#parts.length > 0;
+    return this.#store(header, records, compress(records), rows);
   }
 
   /** Sends a message; records that stay large when compressed go to the blob store (claim check). */
-  addMessage(header: NewHeader, records: Buffer): MessageHeader {
+  addMessage(header: NewHeader, records: Buffer): void {
     const packed = compress(records);
+    if (packed.length > limits.inlineBytes)
+      return this.#addNamed(header, [], records, packed, header.changes);
     const whole = { ...header, bytes: records.length };
-    const load = { rows: Math.max(0, header.changes - this.#partRows), bytes: records.length };
-    this.#partRows = 0;
-    if (this.#parts.length === 0 && packed.length <= limits.inlineBytes) {
-      this.#push({ kind: 'message', header: whole, packed, ...load });
-      return whole;
-    }
-    const key = this.#key(header);
-    const parts = [...this.#parts, { key, bytes: packed.length }];
-    this.#parts = [];
-    this.#push({ kind: 'part', key, packed, ...load });
-    const named = { ...whole, parts };
-    this.#push({ kind: 'message', header: named, packed: undefined, rows: 0, bytes: 0 });
-    return named;
+    this.#push({ kind: 'message', header: whole, packed, rows: header.changes, bytes: records.length });
   }
 
   /** Sends the message of a transaction that was in progress: its head, the parts stored before, and the rest. */
@@ -103,11 +77,9 @@ export class Outbox {
     this.addStored(header, [head, ...transaction.parts], transaction.records, transaction.unstored);
   }
 
-  /** Sends the message of a transaction whose parts were stored before, with the rest of it. */
+  /** Sends the message of a transaction whose parts were stored before, with the rest of it: so many rows. */
   addStored(header: NewHeader, stored: readonly Part[], records: Buffer, rows: number): void {
-    const parts = [...stored, this.storePart(header, records, rows)];
-    const named = { ...header, bytes: records.length, parts };
-    this.#push({ kind: 'message', header: named, packed: undefined, rows: 0, bytes: 0 });
+    this.#addNamed(header, stored, records, compress(records), rows);
   }
 
   /** What is added from now on waits until this is opened. */
@@ -125,6 +97,19 @@ export class Outbox {
     await this.#options.queue
       .send(this.#options.queueUrl, { body, group: groupOf(header), deduplication })
       .catch((error: unknown) => this.#options.log.warn('probe not accepted', { error }));
+  }
+
+  #store(header: Stream, records: Buffer, packed: Buffer, rows: number): Part {
+    const key = this.#key(header);
+    this.#push({ kind: 'part', key, packed, rows, bytes: records.length });
+    return { key, bytes: packed.length };
+  }
+
+  /** A message that names stored parts: those before, and one of the records. */
+  #addNamed(header: NewHeader, stored: readonly Part[], records: Buffer, packed: Buffer, rows: number): void {
+    const parts = [...stored, this.#store(header, records, packed, rows)];
+    const named = { ...header, bytes: records.length, parts };
+    this.#push({ kind: 'message', header: named, packed: undefined, rows: 0, bytes: 0 });
   }
 
   #key(h: Stream): string {
