@@ -1,3 +1,4 @@
+import { type OwnState, ownText, parseOwn } from '../../shared/conflict/own-state.ts';
 import {
   nothingSeen,
   parseSeen,
@@ -6,14 +7,13 @@ import {
   widenXid,
   withTransactions,
 } from '../../shared/conflict/seen.ts';
-import { addXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
+import { addXids } from '../../shared/conflict/xid-ranges.ts';
 import { type Relation, tag, timestampText } from '../../shared/postgres/pgoutput.ts';
 import type { DecodedChanges } from '../../shared/stream/decode.ts';
 import { asPosition, type Position } from '../../shared/stream/position.ts';
 import { shardOfTuple } from '../../shared/stream/shard.ts';
 import type { Place, Placing } from '../../shared/task/placing.ts';
 import { readControlRow } from './control-rows.ts';
-import { ownText } from './progress.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -24,8 +24,7 @@ export type OtherShard = {
   readonly shard: number;
   readonly position: Position;
   readonly seen: Seen;
-  readonly own: XidRanges;
-  readonly ownFloor: bigint;
+  readonly own: OwnState;
 };
 
 // In the order in which everybody locks them; the session's own, the first, is locked.
@@ -35,16 +34,12 @@ const lockSql = /* sql */ `
 /** Locks and reads the progress rows of the other shards. */
 export async function lockOthers({ client, task, shard }: Session): Promise<OtherShard[]> {
   const { rows } = await client.query({ name: 'lock-others', text: lockSql, values: [task, shard] });
-  return rows.map((row) => {
-    const own = row.own ? parseSeen(row.own) : nothingSeen;
-    return {
-      shard: Number(row.shard),
-      position: asPosition(row.position),
-      seen: row.seen ? parseSeen(row.seen) : nothingSeen,
-      own: own.xids,
-      ownFloor: own.floor,
-    };
-  });
+  return rows.map((row) => ({
+    shard: Number(row.shard),
+    position: asPosition(row.position),
+    seen: row.seen ? parseSeen(row.seen) : nothingSeen,
+    own: parseOwn(row.own),
+  }));
 }
 
 const advanceSql = /* sql */ `
@@ -80,11 +75,11 @@ export function advanceOthers(
     readonly xid: bigint;
   },
 ): void {
-  for (const { shard, seen, own, ownFloor } of others) {
+  for (const { shard, seen, own } of others) {
     const noted = withTransactions(seen, [{ xid: widenXid(it.sourceXid, seen.next), time: it.time }]);
     const values = [
       ...[task, shard, it.epoch, it.position, it.endLsn, timestampText(it.time)],
-      ...[seenText(noted), ownText(addXids(own, [it.xid]), ownFloor)],
+      ...[seenText(noted), ownText({ ...own, xids: addXids(own.xids, [it.xid]) })],
     ];
     sent.add(client.query({ name: 'advance-others', text: advanceSql, values }));
   }

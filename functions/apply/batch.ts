@@ -75,28 +75,15 @@ export async function applyMessages(
   return total;
 }
 
-async function applyTogether(part: readonly Message[], options: BatchOptions): Promise<BatchResult> {
-  const [first] = part;
-  if (!first || !goesAlone(first)) return applyPortion(part, options);
-  return first.header.transactions === 0 ? lookForGap(first, options) : applyParts(first, options);
-}
+const applyTogether = (part: readonly Message[], options: BatchOptions): Promise<BatchResult> =>
+  goesAlone(part[0]!) ? applyParts(part[0]!, options) : applyPortion(part, options);
 
-/** A transaction in several stored parts, or of several shards; or a message that has none at all. */
+/**
+ * A transaction in several stored parts, or of several shards. Or a message without any: it shows that what should have
+ * come before it was lost.
+ */
 const goesAlone = ({ header }: Message): boolean =>
   (header.parts?.length ?? 0) > 1 || header.allShards === true || header.transactions === 0;
-
-/** A message without changes shows that what should have come before it was lost. */
-async function lookForGap({ header }: Message, options: BatchOptions): Promise<BatchResult> {
-  const { session, log } = options;
-  return inTransaction(session, async () => {
-    const { generation, epoch, position } = await lockOrRefuse(options);
-    if (header.generation !== generation || header.epoch < epoch || header.previous <= position)
-      return nothing(false);
-    log.warn('messages are missing', { watermark: position, behind: header.previous });
-    await noteGap(session, header.epoch);
-    return nothing(true);
-  });
-}
 
 /** Stored parts are gone: as if the messages had been lost. The slot still has what they named. */
 async function askAgain(
@@ -282,13 +269,16 @@ async function applyParts(message: Message, options: BatchOptions): Promise<Batc
 
 async function writeParts(message: Message, options: BatchOptions, mode: Mode): Promise<BatchResult> {
   const { header } = message;
-  const { session, blobs, settings } = options;
+  const { session, blobs, settings, log } = options;
   const progress = await lockOrRefuse(options);
   const others = header.allShards ? await lockOthers(session) : [];
   const missing = shardsWithout(header.last, [{ shard: session.shard, ...progress }, ...others]);
   const unit = { header, transactions: [{ position: header.last }] };
   const { numbers, gap } = admit(watermarkFor(header, progress, missing), [unit], { from: 0, to: 1 });
-  if (gap !== undefined) await noteGap(session, gap);
+  if (gap !== undefined) {
+    log.warn('messages are missing', { watermark: progress.position, behind: header.previous });
+    await noteGap(session, gap);
+  }
   if (numbers.length === 0) return nothing(gap !== undefined);
   const writer = new BatchWriter(session, settings, progress, others);
   const decoder = new RecordDecoder();

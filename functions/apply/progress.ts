@@ -1,5 +1,6 @@
+import { ownText, parseOwn } from '../../shared/conflict/own-state.ts';
 import { nothingSeen, parseSeen, type Seen, seenText } from '../../shared/conflict/seen.ts';
-import { addXids, newestRanges, type XidRanges, xidsFrom } from '../../shared/conflict/xid-ranges.ts';
+import { addXids, type XidRanges } from '../../shared/conflict/xid-ranges.ts';
 import { timestampText } from '../../shared/postgres/pgoutput.ts';
 import { asPosition, type Position } from '../../shared/stream/position.ts';
 import type { Session } from './session.ts';
@@ -47,7 +48,7 @@ export async function lockProgress(session: Session, opposite: string): Promise<
   if (!row) return undefined;
   session.definedAs(row.definition);
   const seen = row.seen ? parseSeen(row.seen) : nothingSeen;
-  const own = ownOf(row.own);
+  const own = parseOwn(row.own);
   return {
     generation: Number(row.generation),
     epoch: Number(row.epoch),
@@ -56,19 +57,14 @@ export async function lockProgress(session: Session, opposite: string): Promise<
     seen,
     own: own.xids,
     ownFloor: own.floor,
-    othersFloor: (row.others as string[] | null)?.map((text) => ownOf(text).floor).reduce(least),
+    othersFloor: (row.others as string[] | null)?.map((text) => parseOwn(text).floor).reduce(least),
     slotXmin: row.slot_xmin === null ? undefined : BigInt(row.slot_xmin),
     next: BigInt(row.next),
     xid: BigInt(row.xid),
   };
 }
 
-const ownOf = (text: string | null): Seen => (text ? parseSeen(text) : nothingSeen);
 const least = (one: bigint, other: bigint): bigint => (one < other ? one : other);
-
-/** Column `own`: apply's newest xids, and the floor of this side that the newest author had seen. */
-export const ownText = (own: XidRanges, floor: bigint): string =>
-  seenText({ ...nothingSeen, floor, xids: newestRanges(xidsFrom(own, floor), OWN_RANGES) });
 
 // The row of apply_xid is written last, whatever its place here, and is not published.
 const advanceSql = /* sql */ `
@@ -77,9 +73,6 @@ const advanceSql = /* sql */ `
      set generation = $3, epoch = $4, position = greatest(position, $5), end_lsn = greatest(end_lsn, $6::pg_lsn), source_time = $7, seen = $8, own = $9,
          transactions = transactions + $10, changes = changes + $11, applied_at = clock_timestamp()
    where task = $1 and shard = $2`;
-
-/** The newest of apply's own xids that the progress row keeps; all are in pgtwin.apply_xid. */
-const OWN_RANGES = 64;
 
 export type Advance = {
   readonly generation: number;
@@ -102,7 +95,7 @@ export function advanceProgress({ client, sent, task, shard }: Session, a: Advan
   const all = a.xid === undefined ? a.own : addXids(a.own, [a.xid]);
   const values = [
     ...[task, shard, a.generation, a.epoch, a.position, a.endLsn, timestampText(a.sourceTime)],
-    ...[seenText(a.seen), ownText(all, a.ownFloor), a.transactions, a.changes],
+    ...[seenText(a.seen), ownText({ xids: all, floor: a.ownFloor }), a.transactions, a.changes],
     a.xid?.toString() ?? null,
   ];
   sent.add(client.query({ name: 'advance-progress', text: advanceSql, values }));

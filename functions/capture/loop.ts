@@ -2,7 +2,7 @@ import { seenText } from '../../shared/conflict/seen.ts';
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { beat } from '../../shared/postgres/heartbeat.ts';
 import { controlPublicationName, publicationName, slotName } from '../../shared/postgres/names.ts';
-import type { Position } from '../../shared/stream/position.ts';
+import { lowest, type Position } from '../../shared/stream/position.ts';
 import { Confirmer } from './confirmer.ts';
 import { Dispatch } from './dispatch.ts';
 import { beatIsDue } from './heartbeat.ts';
@@ -40,7 +40,7 @@ export class Stream {
   constructor(options: StreamOptions) {
     this.#o = options;
     const { seen, start, placing, hybrid } = options;
-    this.#applied = start.reduce((a, b) => (a < b ? a : b));
+    this.#applied = lowest(start);
     this.#confirmer = new Confirmer(options);
     this.#reader = new StreamReader({
       shards: seen.map((each, n) => ({ seen: each, skipUpTo: start[n]! })),

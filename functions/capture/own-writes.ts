@@ -1,4 +1,4 @@
-import { type Relation, readTupleStart, tag, valueAt, walkTuple } from '../../shared/postgres/pgoutput.ts';
+import { newValues, type Relation, tag } from '../../shared/postgres/pgoutput.ts';
 
 /** What a progress row of the opposite task says, met in this side's stream. */
 export type ProgressRow = {
@@ -11,12 +11,7 @@ export type ProgressRow = {
 
 /** Reads the new tuple of a change on pgtwin.apply_progress. */
 export function readProgressRow(b: Buffer, start: number, end: number, relation: Relation): ProgressRow {
-  const refs: number[] = [];
-  walkTuple(b, readTupleStart(b, start, end), end, refs, 0);
-  const value = (name: string): string => {
-    const index = relation.columns.findIndex((c) => c.name === name);
-    return index < 0 ? '' : (valueAt(b, refs[index]!) ?? '');
-  };
+  const value = newValues(b, start, end, relation);
   return { seen: value('seen'), changes: value('changes'), shard: Number(value('shard')) };
 }
 

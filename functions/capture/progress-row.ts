@@ -1,5 +1,5 @@
 import type { Queryable } from '../../shared/postgres/connect.ts';
-import { asPosition, lsnOf, type Position } from '../../shared/stream/position.ts';
+import { asPosition, lowest, lsnOf, type Position } from '../../shared/stream/position.ts';
 import type { Watermarks } from './confirmer.ts';
 
 /** What the destination says of a task, over all its shards, with the WAL positions that were current after it. */
@@ -42,13 +42,14 @@ export async function readProgress(
   const sum = (column: string): number => numbers(column).reduce((a, b) => a + b);
   const positions = rows.map((row) => asPosition(row['position']!));
   // The row that is furthest behind says how far all are.
-  const behind = rows[positions.indexOf(positions.reduce((a, b) => (a < b ? a : b)))]!;
+  const position = lowest(positions);
+  const behind = rows[positions.indexOf(position)]!;
   return {
     generation: Math.min(...numbers('generation')),
     epoch: Math.max(...numbers('epoch')),
     resendEpoch: Math.max(...numbers('resend_epoch')),
     positions,
-    position: asPosition(behind['position']!),
+    position,
     endLsn: lsnOf(behind['end_lsn']!),
     sourceTime: behind['source_time'] ?? null,
     transactions: sum('transactions'),

@@ -1,12 +1,5 @@
 import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
-import {
-  type Relation,
-  readRelation,
-  readTupleStart,
-  u32,
-  valueAt,
-  walkTuple,
-} from '../../shared/postgres/pgoutput.ts';
+import { newValues, type Relation, readRelation, u32 } from '../../shared/postgres/pgoutput.ts';
 import { parseTextArray } from '../../shared/postgres/text-array.ts';
 import { limits } from '../../shared/stream/limits.ts';
 import type { Place, Placing } from '../../shared/task/placing.ts';
@@ -103,11 +96,6 @@ export function shardOfControl(
   end: number,
   placing: Placing,
 ): number {
-  const refs: number[] = [];
-  walkTuple(b, readTupleStart(b, start, end), end, refs, 0);
-  const value = (name: string): string => {
-    const ref = refs[relation.columns.findIndex((c) => c.name === name)];
-    return ref === undefined ? '' : (valueAt(b, ref) ?? '');
-  };
+  const value = newValues(b, start, end, relation);
   return placing.ofKey(value('relation'), parseTextArray(value('key')) as string[]);
 }

@@ -13,8 +13,8 @@ import {
 } from '../../shared/task/schema.ts';
 import {
   decideShards,
+  factsOfBoth,
   isUsedBy,
-  namedOnA,
   type PlannedTable,
   placed,
   planAt,
@@ -147,23 +147,13 @@ async function decide(
   return decideShards(planned, await readFactsBefore(options, planned), runs);
 }
 
-async function readFacts(
+const readFacts = (
   { task, source, destination }: Configured & Clients,
   tables: readonly PlannedTable[],
-): Promise<Record<Side, ShardFacts>> {
-  const [onA, onB] = sourceOf(task.direction) === 'a' ? [source, destination] : [destination, source];
-  const [a, b] = await Promise.all([
-    readShardFacts(
-      onA,
-      tables.map((each) => each.a),
-    ),
-    readShardFacts(
-      onB,
-      tables.map((each) => each.b),
-    ),
-  ]);
-  return { a, b: namedOnA(b, tables) };
-}
+): Promise<Record<Side, ShardFacts>> =>
+  factsOfBoth(tables, (side, named) =>
+    readShardFacts(side === sourceOf(task.direction) ? source : destination, named),
+  );
 
 /** The same while the tables are made: those on the destination may lack their keys, which will be the source's. */
 async function readFactsBefore(

@@ -2,7 +2,7 @@ import { PgtwinError } from '../../shared/errors/pgtwin-error.ts';
 import { pgMicros, readBegin, readCommit, tag, unixMicros } from '../../shared/postgres/pgoutput.ts';
 import type { Span } from '../../shared/stream/builder.ts';
 import type { Part } from '../../shared/stream/message.ts';
-import { endOfTransaction, type Position, zeroPosition } from '../../shared/stream/position.ts';
+import { endOfTransaction, lowest, type Position, zeroPosition } from '../../shared/stream/position.ts';
 import { ALL_SHARDS, type Placing, shardOfChange } from '../../shared/task/placing.ts';
 import { type InProgress, InProgressTransactions, type StreamedCommit } from './in-progress.ts';
 import { marksOwnWrite, noteOnce, type ProgressRow, readProgressRow } from './own-writes.ts';
@@ -94,7 +94,7 @@ export class StreamReader {
     this.#relations = new Relations(placing);
     const relations = this.#relations;
     this.shards = shards.map((shard) => new ShardRecords({ relations, ...shard }));
-    this.#skipUpTo = shards.map(({ skipUpTo }) => skipUpTo).reduce((a, b) => (a < b ? a : b));
+    this.#skipUpTo = lowest(shards.map(({ skipUpTo }) => skipUpTo));
     this.whole = new ShardRecords({ relations, seen: seenInAll, skipUpTo: this.#skipUpTo });
     this.#seen = shards.map(({ seen }) => seen);
     this.#seenInAll = seenInAll;

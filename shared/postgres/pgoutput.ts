@@ -170,6 +170,21 @@ export function valueAt(b: Buffer, ref: number): string | null | undefined {
   return kind === mark.null ? null : undefined;
 }
 
+/** The values of the new tuple of an Insert or Update at `start`, by name; empty text for NULL and what is not there. */
+export function newValues(
+  b: Buffer,
+  start: number,
+  end: number,
+  { columns }: Pick<Relation, 'columns'>,
+): (name: string) => string {
+  const refs: number[] = [];
+  walkTuple(b, readTupleStart(b, start, end), end, refs, 0);
+  return (name) => {
+    const ref = refs[columns.findIndex((column) => column.name === name)];
+    return ref === undefined ? '' : (valueAt(b, ref) ?? '');
+  };
+}
+
 /** Microseconds between 1970 and PostgreSQL's 2000-01-01. */
 const EPOCH_2000_MICROS = 946_684_800_000_000n;
 /** A pgoutput time as microseconds since 1970. */

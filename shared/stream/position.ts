@@ -19,6 +19,10 @@ export const endOfTransaction = (commit: bigint): Position => `${hex(commit, 16)
 /** Before everything. */
 export const zeroPosition = '0000000000000000.00000000' as Position;
 
+/** The lowest of positions, of which there is at least one. */
+export const lowest = (positions: readonly Position[]): Position =>
+  positions.reduce((one, other) => (one < other ? one : other));
+
 /** The commit LSN of a position. */
 export const commitOf = (position: Position): bigint => BigInt(`0x${position.slice(0, 16)}`);
 

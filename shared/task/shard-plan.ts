@@ -215,6 +215,22 @@ export function plannedTables(
   ];
 }
 
+/** What both databases say of tables, by their names on side a; `read` asks the one of a side. */
+export async function factsOfBoth(
+  tables: readonly PlannedTable[],
+  read: (side: Side, named: readonly TableName[]) => Promise<ShardFacts>,
+): Promise<Record<Side, ShardFacts>> {
+  const [a, b] = await Promise.all(
+    (['a', 'b'] as const).map((side) =>
+      read(
+        side,
+        tables.map((each) => each[side]),
+      ),
+    ),
+  );
+  return { a: a!, b: namedOnA(b!, tables) };
+}
+
 /** What side b says, by the names on side a. */
 export function namedOnA(
   { reasons, keys, references }: ShardFacts,

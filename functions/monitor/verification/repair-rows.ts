@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { nothingSeen, parseSeen, seenText } from '../../../shared/conflict/seen.ts';
-import { addXids, newestRanges } from '../../../shared/conflict/xid-ranges.ts';
+import { ownText, parseOwn } from '../../../shared/conflict/own-state.ts';
+import { addXids } from '../../../shared/conflict/xid-ranges.ts';
 import { PgtwinError } from '../../../shared/errors/pgtwin-error.ts';
 import { ident } from '../../../shared/postgres/ident.ts';
 import type { Queryable } from '../../../shared/postgres/rows.ts';
@@ -124,9 +124,6 @@ const lockSql = /* sql */ `
   select shard, generation, own, pg_current_xact_id()::text as xid
     from pgtwin.apply_progress where task = $1 order by shard for update`;
 
-/** The newest of apply's own xids that a progress row keeps, as apply itself does. */
-const OWN_RANGES = 64;
-
 /** As apply begins: locks and updates the progress rows, and notes this transaction's xid as one of apply's own. */
 async function lockProgress(client: Queryable, options: RepairOptions, here: Side): Promise<void> {
   const direction = endingAt(here);
@@ -138,12 +135,11 @@ async function lockProgress(client: Queryable, options: RepairOptions, here: Sid
       detail: `Task ${task} has no progress row of this run on side ${here}.`,
     });
   for (const { shard, own, xid } of progress) {
-    const known = own ? parseSeen(own) : nothingSeen;
-    const xids = newestRanges(addXids(known.xids, [BigInt(xid)]), OWN_RANGES);
+    const known = parseOwn(own);
     await client.query(
       /* sql */ `update pgtwin.apply_progress set own = $3, applied_at = clock_timestamp()
                   where task = $1 and shard = $2`,
-      [task, shard, seenText({ ...known, xids })],
+      [task, shard, ownText({ ...known, xids: addXids(known.xids, [BigInt(xid)]) })],
     );
   }
   await client.query(

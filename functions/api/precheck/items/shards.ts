@@ -5,8 +5,8 @@ import { carriedTables, keyOfTable } from '../../../../shared/task/selection.ts'
 import {
   type CarriedTable,
   decideShards,
+  factsOfBoth,
   isUsedBy,
-  namedOnA,
   type PlannedTable,
   plannedTables,
   reasonIn,
@@ -92,20 +92,10 @@ async function lookAt(
     listed: await destination.session((client) => listTables(client)),
   };
   const tables = plannedTables({ direction: task.direction, config, tables: own }, other, pair.arbiter);
-  const [onA, onB] = task.direction === 'forward' ? [source, destination] : [destination, source];
-  const [a, b] = await Promise.all([
-    onA.session((client) =>
-      readShardFacts(
-        client as never,
-        tables.map((each) => each.a),
-      ),
+  const facts = await factsOfBoth(tables, (side, named) =>
+    (side === sourceOf(task.direction) ? source : destination).session((client) =>
+      readShardFacts(client as never, named),
     ),
-    onB.session((client) =>
-      readShardFacts(
-        client as never,
-        tables.map((each) => each.b),
-      ),
-    ),
-  ]);
-  return { own, tables, facts: { a, b: namedOnA(b, tables) } };
+  );
+  return { own, tables, facts };
 }
